@@ -1,0 +1,1 @@
+"""What is made, in the order it flows: benchmarks, descriptions, embeddings, retrieval, reports."""

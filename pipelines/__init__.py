@@ -1,0 +1,1 @@
+"""When things run, and the doors in: definitions, jobs, automation, command line."""
