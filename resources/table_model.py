@@ -122,7 +122,9 @@ class TableModel:
         """A conforming frame as Arrow, by column name; nulls where pandas holds NaN or None."""
         try:
             table = pa.Table.from_pandas(
-                frame[self.names], schema=self.schema, preserve_index=False, safe=True
+                frame[self.names],
+                schema=pa.schema([column.arrow.with_nullable(True) for column in self.columns]),
+                preserve_index=False,
             )
         except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
             raise TableError(f"table {self.name}: {error}") from error
@@ -134,7 +136,7 @@ class TableModel:
                     f"table {self.name}: column {column.name} is empty in {nulls} rows, "
                     f"first in row {row}: {_row_name(frame, self.key, row)}"
                 )
-        return table.replace_schema_metadata(None)
+        return table.cast(self.schema)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """The pandas form of stored rows (see `frame`)."""

@@ -1,0 +1,322 @@
+"""One config file describes one run: read, checked and resolved here, and nowhere else.
+
+A config is YAML. Relative paths start at the config's base: the folder that holds it, or, if that
+folder is named `configs`, the folder above. `${NAME}` is replaced from the environment. Unknown
+keys are errors, and all problems of a file are reported at once. No secret is read here: keys
+of language models stay in the environment of the process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import field_validator, model_validator
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+CONFIG_VARIABLE = "SOUND_APPROACH_CONFIG"
+DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "sample.yaml"
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class SettingsError(ValueError):
+    """A config can't be used; the message lists every problem with its place in the file."""
+
+
+def _resolve(value: Any, info: ValidationInfo) -> Any:
+    """A relative path starts at the config's base folder (validation context `base`)."""
+    if isinstance(value, str) and info.context:
+        return Path(info.context["base"], Path(value).expanduser())
+    return value
+
+
+def _resolve_pattern(value: Any, info: ValidationInfo) -> Any:
+    return str(_resolve(value, info)) if isinstance(value, str) else value
+
+
+ResolvedPath = Annotated[Path, BeforeValidator(_resolve)]
+MediaPattern = Annotated[str, BeforeValidator(_resolve_pattern)]
+
+
+class Strict(BaseModel):
+    """Base of all settings: immutable, and unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BenchmarkSettings(Strict):
+    """What all benchmarks share: where their recordings lie.
+
+    A media pattern is a path with `{video_id}`, `{participant_id}` or `*` in it; the first that
+    names an existing file is taken. Without patterns of its own a benchmark uses the config's.
+    """
+
+    media: tuple[MediaPattern, ...] = ()
+
+
+class EpicMirSettings(BenchmarkSettings):
+    """AudioEpicMIR (method section 2)."""
+
+    adapter: Literal["epic_mir"] = "epic_mir"
+    clips: ResolvedPath
+    sentences: ResolvedPath
+
+
+class EgoMcqSettings(BenchmarkSettings):
+    """AudioEgoMCQ (method section 3). `silence_rms` is filter (c)'s threshold, full scale 1."""
+
+    adapter: Literal["ego_mcq"] = "ego_mcq"
+    questions: ResolvedPath
+    silence_rms: float = Field(default=1e-4, ge=0)
+    clean_speaker_tags: bool = False
+
+
+class EpicSoundsSettings(BenchmarkSettings):
+    """EpicSoundsRet (method section 4)."""
+
+    adapter: Literal["epic_sounds"] = "epic_sounds"
+    segments: ResolvedPath
+    text: Literal["class", "description"] = "class"
+
+
+AnyBenchmark = Annotated[
+    EpicMirSettings | EgoMcqSettings | EpicSoundsSettings, Field(discriminator="adapter")
+]
+OFFICIAL_BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
+
+
+class FewShotSettings(Strict):
+    """The annotation files whose overlap is the pool of few-shot examples (method section 7.1)."""
+
+    audiocaps: tuple[ResolvedPath, ...] = ()
+    kinetics: tuple[ResolvedPath, ...] = ()
+
+
+class RecordedSettings(Strict):
+    """Answers from a file that somebody recorded: no key, no network, no cost."""
+
+    provider: Literal["recorded"] = "recorded"
+    answers: ResolvedPath
+
+
+class OpenAISettings(Strict):
+    """OpenAI, or any server that speaks its protocol. The key stays in the environment."""
+
+    provider: Literal["openai"]
+    base_url: str | None = None
+    api_key_variable: str = "OPENAI_API_KEY"
+    concurrency: int = Field(default=16, ge=1)
+    requests_per_minute: float | None = Field(default=None, gt=0)
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    timeout_s: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=6, ge=1)
+
+
+AnyLanguageModel = Annotated[RecordedSettings | OpenAISettings, Field(discriminator="provider")]
+
+
+class MelRidgeSettings(Strict):
+    """The small baseline without weights: ridge regression from log-mel statistics to words."""
+
+    kind: Literal["mel_ridge"]
+    train: ResolvedPath
+    fit_to: Literal["visual_text", "sound_caption"] = "sound_caption"
+    ridge: float = Field(default=10.0, gt=0)
+
+
+class PrecomputedSettings(Strict):
+    """Vectors that the user brings: Parquet files of ids and vectors."""
+
+    kind: Literal["precomputed"]
+    audio: ResolvedPath
+    text: ResolvedPath
+
+
+AnyEncoder = Annotated[MelRidgeSettings | PrecomputedSettings, Field(discriminator="kind")]
+
+
+class MetricsSettings(Strict):
+    """How numbers are made (method section 8)."""
+
+    relevance_kinds: tuple[Literal["caption", "verb", "noun"], ...] = ("caption",)
+    protocols: tuple[Literal["subset_gallery", "full_gallery"], ...] = (
+        "subset_gallery",
+        "full_gallery",
+    )
+    dual_softmax: bool = False
+    resamples: int = Field(default=2000, ge=100)
+    cluster: Literal["video", "participant"] = "video"
+    seed: int = 0
+
+
+class AutomationSettings(Strict):
+    """What may happen unasked."""
+
+    nightly: str = "0 3 * * *"
+    settle_s: float = Field(default=3.0, ge=0)
+    max_usd_per_change: float = Field(default=1.0, ge=0)
+
+
+class Settings(Strict):
+    """One config, resolved: every path absolute, every default filled in."""
+
+    name: Name
+    config_file: Path
+    sample: bool = False
+    output: ResolvedPath
+    cache_dir: ResolvedPath
+    prompts_folder: ResolvedPath
+    media: tuple[MediaPattern, ...] = ()
+    benchmarks: dict[Name, AnyBenchmark] = Field(min_length=1)
+    few_shot: FewShotSettings = FewShotSettings()
+    prompts: Literal["all"] | tuple[str, ...] = "all"
+    language_model: AnyLanguageModel
+    encoders: dict[Name, AnyEncoder] = Field(min_length=1)
+    seeds: tuple[int, ...] = (0,)
+    metrics: MetricsSettings = MetricsSettings()
+    automation: AutomationSettings = AutomationSettings()
+    limit: int | None = Field(default=None, ge=1)
+
+    @field_validator("benchmarks", mode="before")
+    @classmethod
+    def _name_official_adapters(cls, value: Any) -> Any:
+        """An official benchmark's name is its adapter's."""
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: {"adapter": name, **given}
+            if name in OFFICIAL_BENCHMARKS and isinstance(given, Mapping)
+            else given
+            for name, given in value.items()
+        }
+
+    @field_validator("language_model", mode="before")
+    @classmethod
+    def _forbid_keys(cls, value: Any) -> Any:
+        if isinstance(value, Mapping) and "api_key" in value:
+            raise ValueError(
+                "no key belongs in a file: set the environment variable that "
+                "`api_key_variable` names (default OPENAI_API_KEY)"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _limited_output(self) -> Settings:
+        """A limited run never shares an output with the full one (design section 2)."""
+        suffix = f"-limit-{self.limit}"
+        if self.limit is not None and not self.output.name.endswith(suffix):
+            limited = self.output.with_name(self.output.name + suffix)
+            return self.model_copy(update={"output": limited})
+        return self
+
+    @property
+    def lake_dir(self) -> Path:
+        """Where the Parquet tables lie."""
+        return self.output / "lake"
+
+    @property
+    def duckdb_file(self) -> Path:
+        """The published DuckDB file."""
+        return self.output / "sound_approach.duckdb"
+
+    @property
+    def report_file(self) -> Path:
+        """The HTML report."""
+        return self.output / "report" / "index.html"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own home: runs, events, sensors' state."""
+        return self.output / "dagster_home"
+
+    def media_patterns(self, benchmark: str) -> tuple[str, ...]:
+        """The patterns by which a benchmark's recordings are found."""
+        return self.benchmarks[benchmark].media or self.media
+
+
+def selected_config() -> Path:
+    """The config that this process works on: `SOUND_APPROACH_CONFIG`, or the sample."""
+    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()
+
+
+def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:
+    """Read and check a config.
+
+    Args:
+        config_file: the YAML file; by default the one this process was told to use.
+        overrides: top-level keys that replace the file's, such as `limit`.
+
+    Raises:
+        SettingsError: the file is missing, no YAML, or has problems; all are listed.
+    """
+    path = (config_file or selected_config()).resolve()
+    base = path.parent.parent if path.parent.name == "configs" else path.parent
+    raw = _read_yaml(path)
+    raw = {**raw, **{key: value for key, value in overrides.items() if value is not None}}
+    own = base / "prompts"
+    defaults = {
+        "name": path.stem,
+        "config_file": str(path),
+        "output": str(base / "outputs" / path.stem),
+        "cache_dir": str(base / "outputs" / "cache"),
+        "prompts_folder": str(own if own.is_dir() else PROJECT_ROOT / "prompts"),
+    }
+    try:
+        return Settings.model_validate({**defaults, **raw}, context={"base": base})
+    except ValidationError as error:
+        problems = "\n".join(f"  - {_problem(item)}" for item in error.errors())
+        raise SettingsError(
+            f"{path}: {error.error_count()} problem(s) in this config:\n{problems}"
+        ) from error
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{path}: no such config. Name one with --config or {CONFIG_VARIABLE}; "
+            f"those of this project lie in {PROJECT_ROOT / 'configs'}."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path}: not UTF-8 text: {error}. Save it as UTF-8.") from error
+    try:
+        raw = yaml.safe_load(_expand(text, path))
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(raw, dict):
+        raise SettingsError(f"{path}: a config is a mapping of keys, such as `benchmarks:`.")
+    return raw
+
+
+def _expand(text: str, path: Path) -> str:
+    """Replace `${NAME}` outside comments from the environment; a missing one is an error."""
+
+    def replace(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            raise SettingsError(f"{path}: the environment variable {match[1]} is not set.")
+        return value
+
+    lines = text.splitlines()
+    return "\n".join(
+        line if line.lstrip().startswith("#") else re.sub(r"\$\{(\w+)\}", replace, line)
+        for line in lines
+    )
+
+
+def _problem(item: Any) -> str:
+    """One validation error in the words of somebody who edits YAML."""
+    place = ".".join(str(part) for part in item["loc"]) or "the file as a whole"
+    if item["type"] == "extra_forbidden":
+        return f"{place}: unknown key; remove it or mend its spelling"
+    if item["type"] == "missing":
+        return f"{place}: missing"
+    return f"{place}: {item['msg']} (given: {item['input']!r:.120})"
