@@ -39,7 +39,7 @@ class Lake:
 
     def path(self, model: TableModel, benchmark: str | None = None) -> Path:
         """Where a table's file lies."""
-        if model.partitioned and benchmark is None:
+        if model.partitioned and not benchmark:
             raise TableError(f"table {model.name} is partitioned: name a benchmark")
         return self.root / model.name / f"{benchmark if model.partitioned else WHOLE}.parquet"
 
@@ -86,15 +86,23 @@ class Lake:
         model: TableModel,
         frame: pd.DataFrame,
         benchmark: str | None = None,
-        made_from: str = "",
+        stamp: Stamp | None = None,
     ) -> Stamp:
-        """Store a table under its model's schema, atomically.
+        """Store a table under its model's schema, atomically; one stored as such already stays.
+
+        Args:
+            model: the table.
+            frame: its rows, in the model's form.
+            benchmark: the partition, where the table has any.
+            stamp: what the rows are, where the caller knows.
 
         Raises:
             TableError: the rows do not fit the model; nothing is written.
         """
+        if stamp and stamp == self.stamp(model, benchmark):
+            return stamp
         table = model.to_arrow(frame)
-        stamp = Stamp(model.version(table), made_from)
+        stamp = stamp or Stamp(model.version(frame), "")
         metadata = {"data_version": stamp.data_version, "made_from": stamp.made_from}
         path = self.path(model, benchmark)
         path.parent.mkdir(parents=True, exist_ok=True)

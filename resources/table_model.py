@@ -15,9 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-ColumnType = Literal[
-    "string", "label", "int", "float", "bool", "strings", "ints", "vector"
-]
+ColumnType = Literal["string", "label", "int", "float", "bool", "strings", "ints", "vector"]
 """`label` is a string that repeats in many rows: a dictionary in Arrow, a category in pandas."""
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
@@ -119,15 +117,12 @@ class TableModel:
             ) from error
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """A conforming frame as Arrow, by column name; nulls where pandas holds NaN or None."""
-        try:
-            table = pa.Table.from_pandas(
-                frame[self.names],
-                schema=pa.schema([column.arrow.with_nullable(True) for column in self.columns]),
-                preserve_index=False,
-            )
-        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
-            raise TableError(f"table {self.name}: {error}") from error
+        """A conforming frame as Arrow, by column name; nulls where pandas holds NaN or None.
+
+        Raises:
+            TableError: a column is missing, of another type, or empty where it must not be.
+        """
+        table = self._lenient_arrow(frame)
         for column in self.columns:
             nulls = table[column.name].null_count
             if nulls and not column.nullable:
@@ -138,13 +133,24 @@ class TableModel:
                 )
         return table.cast(self.schema)
 
+    def _lenient_arrow(self, frame: pd.DataFrame) -> pa.Table:
+        fields = [column.arrow.with_nullable(True) for column in self.columns]
+        try:
+            table = pa.Table.from_pandas(
+                frame[self.names], schema=pa.schema(fields), preserve_index=False
+            )
+        except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
+            raise TableError(f"table {self.name}: {error}") from error
+        return table.replace_schema_metadata(None)
+
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
         """The pandas form of stored rows (see `frame`)."""
         return self.frame(table.select(self.names).to_pandas())
 
-    def version(self, table: pa.Table) -> str:
-        """Content hash of the rows: equal rows in equal order give equal versions."""
-        digest = hashlib.sha256(f"{self.name}:{table.num_rows}".encode())
+    def version(self, frame: pd.DataFrame) -> str:
+        """Content hash of a conforming frame: equal rows give equal versions."""
+        digest = hashlib.sha256(f"{self.name}:{len(frame)}".encode())
+        table = self._lenient_arrow(frame)
         for name in self.version_columns or self.names:
             digest.update(name.encode())
             _update(digest, table[name])
@@ -178,14 +184,12 @@ def _labels(values: pd.Series, nullable: bool) -> pd.Series:
 def _lists(dtype: Any) -> Any:
     def conform(values: pd.Series, nullable: bool) -> pd.Series:
         cells = [
-            None if cell is None or cell is pd.NA or isinstance(cell, float)
+            None
+            if cell is None or cell is pd.NA or isinstance(cell, float)
             else np.asarray(cell, dtype=dtype)
             for cell in values
         ]
-        series = pd.Series([None] * len(cells), dtype=object)
-        for position, cell in enumerate(cells):
-            series.iat[position] = cell
-        return series
+        return pd.Series(cells, dtype=object)
 
     return conform
 
@@ -208,19 +212,20 @@ def _row_name(frame: pd.DataFrame, key: tuple[str, ...], row: int) -> str:
 
 def _update(digest: Any, values: pa.ChunkedArray | pa.Array) -> None:
     """Feed a column into a hash: which cells are null, then lengths, then values."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
     array = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
     digest.update(np.packbits(array.is_valid().to_numpy(zero_copy_only=False)).tobytes())
     array = array.drop_null()
-    if pa.types.is_list(array.type):
+    if pa.types.is_dictionary(array.type):
+        _update(digest, array.dictionary)
+        _update(digest, array.indices)
+    elif pa.types.is_list(array.type):
         digest.update(array.value_lengths().to_numpy(zero_copy_only=False).tobytes())
         _update(digest, array.flatten())
     elif pa.types.is_string(array.type):
-        for text in array.to_pylist():
-            encoded = text.encode()
-            digest.update(len(encoded).to_bytes(8, "little") + encoded)
+        _, offsets, characters = array.buffers()
+        ends = np.frombuffer(offsets or b"", np.int32)[array.offset :][: len(array) + 1]
+        digest.update(np.diff(ends).tobytes())
+        if len(array):
+            digest.update(memoryview(characters)[ends[0] : ends[-1]] if characters else b"")
     else:
         digest.update(np.ascontiguousarray(array.to_numpy(zero_copy_only=False)).tobytes())

@@ -351,7 +351,9 @@ TEXT_EMBEDDINGS = TableModel(
 _SETTING = (
     _label("grader", "Who graded; null for the subset `all`.", nullable=True),
     _label("subset", "Which informativeness level.", SUBSETS),
-    _label("protocol", "Both sides filtered, or queries only; null for questions.", PROTOCOLS, True),
+    _label(
+        "protocol", "Both sides filtered, or queries only; null for questions.", PROTOCOLS, True
+    ),
     _label("direction", "What is the query; null for questions.", DIRECTIONS, True),
     _label("relevance_kind", "What counts as relevant.", RELEVANCE_KINDS),
     _label("crop_rule", "How long clips were cut."),
@@ -396,8 +398,12 @@ SCORES = TableModel(
         _METRIC,
         _float("value", "Mean over queries (median for `median_rank`)."),
         *_INTERVAL,
-        _label("cluster", "What the bootstrap resamples; `(approximate)` under 40 clusters.", None,
-               True),
+        _label(
+            "cluster",
+            "What the bootstrap resamples; `(approximate)` under 40 clusters.",
+            None,
+            True,
+        ),
         _int("queries", "Queries scored."),
         _int("candidates", "Candidates of each."),
         _float("random_floor", "What random similarities reach.", True),

@@ -1,0 +1,344 @@
+"""How a table model becomes a Dagster asset: the decorator, types and storage of every assets.py.
+
+What belongs here is Dagster's side of tables, written once: column schema, dagster-pandas type,
+the IO manager over the lake, versions and metadata of a materialization. What a table holds is
+said in `tables.py`, how it is made in its stage's plain modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+from dagster_pandas import PandasColumn, create_dagster_pandas_dataframe_type
+from dagster_pandas.constraints import (
+    ColumnConstraint,
+    ColumnConstraintViolationException,
+    ConstraintViolationException,
+    DataFrameConstraint,
+)
+
+from resources.lake import Lake, Stamp
+from resources.settings import Settings, load_settings
+from resources.table_model import Column, ColumnType, TableModel
+from resources.tables import TABLES
+
+OWNERS = ["team:sound-approach"]
+PREVIEW_ROWS = 10
+
+_UI_TYPES: dict[ColumnType, str] = {
+    "label": "string",
+    "strings": "list<string>",
+    "ints": "list<int>",
+    "vector": "list<float32>",
+}
+
+
+class ConfigResource(dg.ConfigurableResource):
+    """The config file a run works on, read anew by every step, so that an edit needs no reload."""
+
+    config_file: str
+    limit: int | None = None
+
+    def settings(self) -> Settings:
+        """The config as it is now (see `settings.load_settings`)."""
+        return load_settings(Path(self.config_file), limit=self.limit)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a stage's function gets: the config, the partition, and tables made before."""
+
+    settings: Settings
+    benchmark: str
+    """The partition; empty for tables that have none."""
+    log: Callable[[str], None] = print
+
+    @cached_property
+    def lake(self) -> Lake:
+        """Where tables lie."""
+        return Lake(self.settings.lake_dir)
+
+    def table(self, model: TableModel) -> pd.DataFrame:
+        """A table made earlier; of a partitioned one this benchmark's rows."""
+        return self.lake.read(model, self.benchmark)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A table as a stage's function made it."""
+
+    frame: pd.DataFrame
+    counts: Mapping[str, int] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    complete: bool = True
+    """False where rows are missing that another run may find: it is then made again."""
+
+
+class _Rule(ColumnConstraint):
+    """One column's rule, from its model: nulls, allowed values, range."""
+
+    def __init__(self, column: Column) -> None:
+        super().__init__(markdown_description=_rule_text(column))
+        self.column = column
+
+    def validate(self, dataframe: pd.DataFrame, column_name: str) -> None:
+        """Raise if the column breaks its rule; the message names the first bad row."""
+        values = dataframe[column_name]
+        bad = _broken(values, self.column)
+        if bad.any():
+            row = int(bad.to_numpy().argmax())
+            raise ColumnConstraintViolationException(
+                constraint_name="table model",
+                constraint_description=f"{self.column.name}: {_rule_text(self.column)}; "
+                f"{int(bad.sum())} rows break it, first row {row}: {values.iloc[row]!r}",
+                column_name=column_name,
+            )
+
+
+def _broken(values: pd.Series, column: Column) -> pd.Series:
+    empty = values.isna()
+    bad = pd.Series(False, index=values.index) if column.nullable else empty
+    if column.allowed is not None:
+        bad = bad | (~values.isin(column.allowed) & ~empty)
+    if column.minimum is not None:
+        bad = bad | (values < column.minimum).fillna(False).astype(bool)
+    if column.maximum is not None:
+        bad = bad | (values > column.maximum).fillna(False).astype(bool)
+    return bad
+
+
+def _rule_text(column: Column) -> str:
+    rules = [] if column.nullable else ["never empty"]
+    if column.allowed is not None:
+        rules.append("one of " + ", ".join(column.allowed))
+    if column.minimum is not None:
+        rules.append(f"at least {column.minimum:g}")
+    if column.maximum is not None:
+        rules.append(f"at most {column.maximum:g}")
+    return "; ".join(rules) or "any value"
+
+
+class _UniqueKey(DataFrameConstraint):
+    """Rows differ in their table's key, and columns are the model's."""
+
+    def __init__(self, model: TableModel) -> None:
+        super().__init__(markdown_description=f"key {', '.join(model.key)}")
+        self.model = model
+
+    def validate(self, dataframe: pd.DataFrame) -> None:
+        """Raise if columns differ from the model's, or a key occurs twice."""
+        if list(dataframe.columns) != self.model.names:
+            raise ConstraintViolationException(
+                f"{self.model.name}: columns {list(dataframe.columns)} are not "
+                f"those of the table model: {self.model.names}"
+            )
+        twice = dataframe.duplicated(subset=list(self.model.key))
+        if twice.any():
+            row = dataframe.loc[twice, list(self.model.key)].iloc[0].to_dict()
+            raise ConstraintViolationException(
+                f"{self.model.name}: {int(twice.sum())} rows repeat the key of another, first {row}"
+            )
+
+
+def pandas_type(model: TableModel) -> dg.DagsterType:
+    """The dagster-pandas type that stops a malformed table before it is written."""
+    return create_dagster_pandas_dataframe_type(
+        name=f"{model.name}_table",
+        description=model.description,
+        columns=[
+            PandasColumn(column.name, constraints=[_Rule(column)]) for column in model.columns
+        ],
+        dataframe_constraints=[_UniqueKey(model)],
+    )
+
+
+def column_schema(model: TableModel) -> dg.TableSchema:
+    """The columns as Dagster's UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=_UI_TYPES.get(column.type, column.type),
+                description=column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=column.nullable, other=[_rule_text(column)]
+                ),
+            )
+            for column in model.columns
+        ]
+    )
+
+
+class LakeIOManager(dg.ConfigurableIOManager):
+    """Stores the frame that an asset returns as its table's Parquet file."""
+
+    config: ConfigResource
+
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+        """Write the table under the stamp that `table_asset` gave it."""
+        stamp = Stamp(*(_text(context.output_metadata[name]) for name in ("version", "made_from")))
+        model, benchmark = _place(context)
+        self._lake().write(model, obj, benchmark, stamp)
+
+    def load_input(self, context: dg.InputContext) -> pd.DataFrame:
+        """Read the table, for whoever asks Dagster for an asset's value."""
+        return self._lake().read(*_place(context))
+
+    def _lake(self) -> Lake:
+        return Lake(self.config.settings().lake_dir)
+
+
+def _place(context: dg.OutputContext | dg.InputContext) -> tuple[TableModel, str | None]:
+    model = TABLES[context.asset_key.path[-1]]
+    return model, context.partition_key if model.partitioned else None
+
+
+def _text(value: Any) -> str:
+    return str(value.value if isinstance(value, dg.MetadataValue) else value)
+
+
+@dataclass(frozen=True)
+class TableAsset:
+    """The declaration of a table's asset, or of several that are made together.
+
+    `make` reads what it needs from its `Stage` and returns a frame, a `Made`, or a tuple of
+    these, one a model. It is not called where nothing has changed: code version, table models,
+    the versions of the tables read, and what `version` returns.
+    """
+
+    make: Callable[[Stage], Any]
+    models: tuple[TableModel, ...]
+    reads: tuple[TableModel, ...]
+    code_version: str
+    version: Callable[[Stage], Any]
+    pool: str | None
+
+    def definition(self, benchmarks: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+        """The Dagster asset, partitioned by benchmark where its tables are."""
+
+        @dg.multi_asset(
+            name=self.models[0].name,
+            description=self.make.__doc__,
+            outs={model.name: _out(model, self.code_version) for model in self.models},
+            deps=[model.name for model in self.reads],
+            partitions_def=benchmarks if self.models[0].partitioned else None,
+            pool=self.pool,
+        )
+        def asset(
+            context: dg.AssetExecutionContext, config: ConfigResource
+        ) -> Iterable[dg.MaterializeResult]:
+            benchmark = context.partition_key if self.models[0].partitioned else ""
+            stage = Stage(config.settings(), benchmark, context.log.info)
+            for model, made, stamp in self._tables(stage):
+                yield _result(stage, model, made, stamp)
+
+        return asset
+
+    def _tables(self, stage: Stage) -> Iterable[tuple[TableModel, Made, Stamp]]:
+        made_from = self._made_from(stage)
+        stored = [stage.lake.stamp(model, stage.benchmark) for model in self.models]
+        if made_from and all(stamp and stamp.made_from == made_from for stamp in stored):
+            for model in self.models:
+                frame = stage.table(model)
+                counts = {"wanted": len(frame), "reused": len(frame), "new": 0}
+                yield model, Made(frame, counts), Stamp(model.version(frame), made_from)
+            return
+        returned = self.make(stage)
+        tables = returned if isinstance(returned, tuple) else (returned,)
+        for model, one in zip(self.models, tables, strict=True):
+            made = one if isinstance(one, Made) else Made(one)
+            stamp = Stamp(model.version(made.frame), made_from if made.complete else "")
+            yield model, made, stamp
+
+    def _made_from(self, stage: Stage) -> str:
+        """Hash of everything that decides the rows; empty if a table to be read isn't there."""
+        stamps = {model.name: stage.lake.stamp(model, stage.benchmark) for model in self.reads}
+        if None in stamps.values():
+            return ""
+        parts = {
+            "code": self.code_version,
+            "schemas": [str(model.schema) for model in self.models],
+            "reads": {name: stamp.data_version for name, stamp in stamps.items() if stamp},
+            "version": self.version(stage),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def table_asset(
+    *models: TableModel,
+    reads: Iterable[TableModel] = (),
+    code_version: str,
+    version: Callable[[Stage], Any] = lambda stage: None,
+    pool: str | None = None,
+) -> Callable[[Callable[[Stage], Any]], TableAsset]:
+    """Declare the asset of a table; its key is the table's name.
+
+    Args:
+        models: the table made (or several that are made together).
+        reads: the tables read.
+        code_version: changes when the meaning of the code changes.
+        version: everything else that decides the rows (settings, files), as JSON-able values.
+        pool: the Dagster pool that keeps dear steps one at a time.
+    """
+    return lambda make: TableAsset(make, models, tuple(reads), code_version, version, pool)
+
+
+def _out(model: TableModel, code_version: str) -> dg.AssetOut:
+    return dg.AssetOut(
+        description=model.description,
+        dagster_type=pandas_type(model),
+        io_manager_key="lake",
+        group_name=model.stage,
+        code_version=code_version,
+        owners=OWNERS,
+        kinds={"python", "parquet"},
+        metadata={"dagster/column_schema": column_schema(model), "dagster/table_name": model.name},
+    )
+
+
+def _result(stage: Stage, model: TableModel, made: Made, stamp: Stamp) -> dg.MaterializeResult:
+    rows = "dagster/partition_row_count" if model.partitioned else "dagster/row_count"
+    return dg.MaterializeResult(
+        asset_key=model.name,
+        value=made.frame,
+        data_version=dg.DataVersion(stamp.data_version),
+        metadata={
+            rows: len(made.frame),
+            "preview": _preview(model, made.frame),
+            "file": dg.MetadataValue.path(stage.lake.path(model, stage.benchmark or None)),
+            **made.counts,
+            **made.metadata,
+            "version": dg.MetadataValue.text(stamp.data_version),
+            "made_from": dg.MetadataValue.text(stamp.made_from),
+        },
+    )
+
+
+def _preview(model: TableModel, frame: pd.DataFrame) -> dg.MetadataValue:
+    """The first rows, vectors and long texts shortened."""
+    records = [
+        dg.TableRecord({name: _cell(value) for name, value in zip(model.names, row, strict=True)})
+        for row in frame.head(PREVIEW_ROWS).itertuples(index=False)
+    ]
+    return dg.MetadataValue.table(records, schema=column_schema(model))
+
+
+def _cell(value: Any) -> str | int | float | bool:
+    if isinstance(value, (np.ndarray, list)):
+        text = str(list(value[:8]))
+    elif pd.isna(value):
+        return ""
+    elif isinstance(value, (bool, int, float)):
+        return value
+    else:
+        text = str(value)
+    return text if len(text) <= 120 else text[:119] + "…"
