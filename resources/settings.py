@@ -105,6 +105,7 @@ class FewShotSettings(Strict):
 
     audiocaps: tuple[ResolvedPath, ...] = ()
     kinetics: tuple[ResolvedPath, ...] = ()
+    min_overlap_s: float = Field(default=2.0, gt=0)
 
 
 class RecordedSettings(Strict):
