@@ -1,0 +1,1 @@
+"""Asking a language model: questions with keys, a ledger of what was paid, and providers."""
