@@ -1,0 +1,41 @@
+# Each target sets up the virtual environment by itself when it is missing or out of date.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CONFIG ?= configs/sample.yaml
+export SOUND_APPROACH_CONFIG := $(CONFIG)
+
+.PHONY: help run ui test check bench clean
+help:           ## list the targets
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: $(VENV)/.base            ## materialize everything (CONFIG=configs/sample.yaml)
+	$(BIN)/sound-approach run
+
+ui: $(VENV)/.base             ## open Dagster on loopback, with the history of `make run`
+	$(BIN)/sound-approach ui
+
+test: $(VENV)/.all            ## install everything and run the test suite
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/.all           ## format, lint, types, house rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.all           ## performance, as ratios measured in one run
+	$(BIN)/python -m tests.performance
+
+clean:                        ## remove the virtual environment (outputs stay)
+	rm -rf $(VENV)
+
+$(VENV)/.base: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.all: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[encoders,test]'
+	@touch $@ $(VENV)/.base

@@ -1,0 +1,135 @@
+"""When things run by themselves: one sensor, one schedule, both asking the same question.
+
+The question is level-triggered: is what is wanted now what the last run of `refresh` was made
+from? Nothing is remembered but the runs themselves and the fingerprint each of them tagged itself
+with, so an edit made while everything was down, a failed run, a revert, a new or a deleted file need
+no case of their own (design section 4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from assets.descriptions.prompts import PromptError, load_prompts
+from pipelines.inputs import fingerprint, unsettled
+from pipelines.jobs import REFRESH
+from resources.settings import Settings, SettingsError
+from resources.table_assets import ConfigResource
+
+INPUTS_TAG = "sound_approach/inputs"
+PARTITION_TAG = "dagster/partition"
+TICK_S = 10
+FAILURES_BEFORE_WAITING = 4
+
+
+class TaggedConfig(ConfigResource):
+    """The config resource; it tags each run of `refresh` with the inputs it starts from."""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Tag the run, however it was launched, before its first step reads anything."""
+        run = context.run
+        if run is None or context.instance is None or run.job_name != REFRESH:
+            return
+        benchmark = run.tags.get(PARTITION_TAG)
+        if benchmark:
+            tags = {INPUTS_TAG: fingerprint(self.settings(), benchmark)}
+            context.instance.add_run_tags(run.run_id, tags)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to start `refresh` for one benchmark, and why (not)."""
+
+    start: bool
+    reason: str
+    wanted: str = ""
+
+
+def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> Decision:
+    """Compare what is wanted now with what the last runs of a benchmark were made from."""
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=REFRESH, tags={PARTITION_TAG: benchmark}),
+        limit=FAILURES_BEFORE_WAITING,
+    )
+    runs = [record.dagster_run for record in records]
+    if runs and not runs[0].is_finished:
+        return Decision(False, "a run is under way")
+    wanted = fingerprint(settings, benchmark)
+    same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
+    if runs and same[0]:
+        if runs[0].status == dg.DagsterRunStatus.SUCCESS:
+            return Decision(False, "nothing has changed", wanted)
+        if runs[0].status == dg.DagsterRunStatus.CANCELED:
+            return Decision(False, "cancelled by a person: waiting for a change", wanted)
+    if len(runs) == FAILURES_BEFORE_WAITING and all(same):
+        return Decision(False, f"failed {len(runs)} times: waiting for a change", wanted)
+    return Decision(True, "inputs have changed" if runs else "never run", wanted)
+
+
+def ask(
+    instance: dg.DagsterInstance, config: ConfigResource, benchmarks: tuple[str, ...]
+) -> dg.SensorResult:
+    """The run requests that are due now, or the reason why there are none."""
+    try:
+        settings = config.settings()
+        load_prompts(settings)
+    except (SettingsError, PromptError) as error:
+        return dg.SensorResult(skip_reason=f"The last valid version stays published. {error}")
+    fresh = unsettled(settings)
+    if fresh:
+        return dg.SensorResult(skip_reason=f"{fresh[0].name} was saved just now: next tick")
+    reload = set(benchmarks) ^ set(settings.benchmarks)
+    notes = [f"reload definitions: the config's benchmarks changed ({sorted(reload)})"] * bool(reload)
+    requests = []
+    for benchmark in benchmarks:
+        if benchmark in settings.benchmarks:
+            decision = decide(instance, settings, benchmark)
+            notes.append(f"{benchmark}: {decision.reason}")
+            if decision.start:
+                tags = {INPUTS_TAG: decision.wanted}
+                requests.append(dg.RunRequest(partition_key=benchmark, tags=tags))
+    if requests:
+        return dg.SensorResult(run_requests=requests)
+    return dg.SensorResult(skip_reason="; ".join(notes))
+
+
+def inputs_changed(
+    job: dg.UnresolvedAssetJobDefinition, benchmarks: tuple[str, ...]
+) -> dg.SensorDefinition:
+    """The sensor that notices every edit, on by default."""
+
+    @dg.sensor(
+        name="inputs_changed",
+        job=job,
+        minimum_interval_seconds=TICK_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Prompts, config, annotations, media, checkpoints or code changed since the "
+        "last run: refresh the benchmarks concerned.",
+    )
+    def sensor(context: dg.SensorEvaluationContext, config: ConfigResource) -> dg.SensorResult:
+        return ask(context.instance, config, benchmarks)
+
+    return sensor
+
+
+def nightly(
+    job: dg.UnresolvedAssetJobDefinition, benchmarks: tuple[str, ...], cron: str
+) -> dg.ScheduleDefinition:
+    """The schedule that asks the same question once a night, for whoever turns the sensor off."""
+
+    @dg.schedule(
+        name="nightly",
+        job=job,
+        cron_schedule=cron,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Asks what `inputs_changed` asks, once a night.",
+    )
+    def schedule(
+        context: dg.ScheduleEvaluationContext, config: ConfigResource
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        result = ask(context.instance, config, benchmarks)
+        return list(result.run_requests or ()) or dg.SkipReason(str(result.skip_reason))
+
+    return schedule

@@ -1,0 +1,29 @@
+"""Assembly only: everything Dagster knows of this project, put together from its declarations."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.reports.assets import report, warehouse
+from pipelines.automation import TaggedConfig, inputs_changed, nightly
+from pipelines.jobs import CHAIN, refresh
+from resources.settings import Settings, load_settings
+from resources.table_assets import LakeIOManager
+
+
+def build_definitions(settings: Settings) -> dg.Definitions:
+    """All assets, the job, the sensor and the schedule, for one config."""
+    benchmarks = dg.StaticPartitionsDefinition(list(settings.benchmarks))
+    job = refresh(benchmarks)
+    config = TaggedConfig(config_file=str(settings.config_file), limit=settings.limit)
+    return dg.Definitions(
+        assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
+        jobs=[job],
+        sensors=[inputs_changed(job, tuple(settings.benchmarks))],
+        schedules=[nightly(job, tuple(settings.benchmarks), settings.automation.nightly)],
+        resources={"config": config, "lake": LakeIOManager(config=config)},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(load_settings())

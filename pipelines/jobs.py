@@ -1,0 +1,36 @@
+"""The chain of assets, and the one job, `refresh`, that carries a change through all of it.
+
+Why one in-process job over one partition dimension: design section 4.
+"""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.benchmarks.assets import BENCHMARK_TABLES
+from assets.descriptions.assets import DESCRIPTION_TABLES
+from assets.embeddings.assets import EMBEDDING_TABLES
+from assets.retrieval.assets import RETRIEVAL_TABLES
+from resources.table_assets import TableAsset
+
+REFRESH = "refresh"
+
+CHAIN: tuple[TableAsset, ...] = (
+    *BENCHMARK_TABLES,
+    *DESCRIPTION_TABLES,
+    *EMBEDDING_TABLES,
+    *RETRIEVAL_TABLES,
+)
+"""Every table's asset, in the order data flows; publication comes after them."""
+
+
+def refresh(benchmarks: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+    """All assets, for one benchmark, in one process."""
+    return dg.define_asset_job(
+        REFRESH,
+        selection=dg.AssetSelection.all(),
+        partitions_def=benchmarks,
+        executor_def=dg.in_process_executor,
+        description="Everything of one benchmark, from annotations to published tables; "
+        "only what changed is computed.",
+    )

@@ -1,0 +1,109 @@
+"""Running the whole graph from the command line: every benchmark through `refresh`, with progress.
+
+The runs are Dagster's own, under the config's persistent home, so that the UI shows them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pipelines.definitions import build_definitions
+from pipelines.instance import prepare_home
+from pipelines.jobs import REFRESH
+from resources.settings import Settings
+
+COUNTED = ("wanted", "reused", "new", "failed")
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Outcome:
+    """What a run of one benchmark did: rows by table and count, or what stopped it."""
+
+    benchmark: str
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def new_rows(self) -> int:
+        """Rows that had to be computed."""
+        return sum(counter["new"] for counter in self.counts.values())
+
+
+def run_benchmarks(
+    settings: Settings, benchmarks: Iterable[str], console: Console
+) -> list[Outcome]:
+    """Materialize the graph for each benchmark in turn; a failed one doesn't stop the next."""
+    prepare_home(settings)
+    job = build_definitions(settings).get_job_def(REFRESH)
+    names = list(benchmarks)
+    columns = (
+        TextColumn("[bold]{task.description:<12}"),
+        BarColumn(bar_width=28),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[now]}", style="dim"),
+        TimeElapsedColumn(),
+    )
+    steps = len(job.graph.nodes)
+    with dg.DagsterInstance.get() as instance, Progress(*columns, console=console) as progress:
+        return [_run(job, instance, name, progress, steps) for name in names]
+
+
+def _run(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    benchmark: str,
+    progress: Progress,
+    steps: int,
+) -> Outcome:
+    outcome = Outcome(benchmark)
+    task = progress.add_task(benchmark, total=steps, now="")
+    run_id = str(uuid4())
+
+    def follow(entry: dg.EventLogEntry) -> None:
+        event = entry.dagster_event
+        if event is None:
+            return
+        if event.is_step_start:
+            progress.update(task, now=(event.step_key or "").replace("_", " "))
+        elif event.is_step_success:
+            progress.advance(task)
+        elif event.is_step_failure:
+            outcome.errors.append(f"{event.step_key}: {_root_cause(event.step_failure_data.error)}")
+        elif event.is_step_materialization:
+            _count(outcome, event.step_materialization_data.materialization)
+
+    instance.add_event_listener(run_id, follow)
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=benchmark,
+        run_id=run_id,
+        run_config=_QUIET,
+        raise_on_error=False,
+    )
+    if not result.success and not outcome.errors:
+        outcome.errors.append(f"run {run_id} failed before its first step; see the UI")
+    progress.update(task, now="done" if result.success else "[red]failed")
+    return outcome
+
+
+def _count(outcome: Outcome, materialization: dg.AssetMaterialization) -> None:
+    values = {name: materialization.metadata.get(name) for name in COUNTED}
+    table = materialization.asset_key.path[-1]
+    outcome.counts[table] = Counter(
+        {name: int(value.value) for name, value in values.items() if value is not None}
+    )
+
+
+def _root_cause(error: object) -> str:
+    """The innermost error's own message, without Dagster's wrapping and traceback."""
+    while getattr(error, "cause", None) is not None:
+        error = error.cause  # type: ignore[attr-defined]
+    return str(getattr(error, "message", error)).strip()
