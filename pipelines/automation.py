@@ -81,7 +81,9 @@ def ask(
     if fresh:
         return dg.SensorResult(skip_reason=f"{fresh[0].name} was saved just now: next tick")
     reload = set(benchmarks) ^ set(settings.benchmarks)
-    notes = [f"reload definitions: the config's benchmarks changed ({sorted(reload)})"] * bool(reload)
+    notes = [f"reload definitions: the config's benchmarks changed ({sorted(reload)})"] * bool(
+        reload
+    )
     requests = []
     for benchmark in benchmarks:
         if benchmark in settings.benchmarks:

@@ -22,7 +22,9 @@ console = Console()
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="The config file (default: SOUND_APPROACH_CONFIG, or the sample)."),
+    typer.Option(
+        "--config", "-c", help="The config file (default: SOUND_APPROACH_CONFIG, or the sample)."
+    ),
 ]
 BenchmarkOption = Annotated[
     list[str] | None, typer.Option("--benchmark", "-b", help="Only this benchmark (repeatable).")
@@ -61,7 +63,9 @@ def run(
 @app.command()
 def ui(
     config: ConfigOption = None,
-    host: Annotated[str, typer.Option(help="Where to listen; loopback unless you say so.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Where to listen; loopback unless you say so.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Which port.")] = 3000,
 ) -> None:
     """Open Dagster on this config, with the same history as `run`."""
@@ -95,8 +99,10 @@ def _settings(config: Path | None, limit: int | None = None) -> Settings:
 def _chosen(settings: Settings, benchmarks: list[str] | None) -> list[str]:
     unknown = sorted(set(benchmarks or ()) - set(settings.benchmarks))
     if unknown:
-        raise _stop(f"no such benchmark: {', '.join(unknown)}. "
-                    f"{settings.config_file} has {', '.join(settings.benchmarks)}.")
+        raise _stop(
+            f"no such benchmark: {', '.join(unknown)}. "
+            f"{settings.config_file} has {', '.join(settings.benchmarks)}."
+        )
     return benchmarks or list(settings.benchmarks)
 
 

@@ -18,6 +18,7 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     config = TaggedConfig(config_file=str(settings.config_file), limit=settings.limit)
     return dg.Definitions(
         assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
+        asset_checks=[check for table in CHAIN for check in table.checks(benchmarks)],
         jobs=[job],
         sensors=[inputs_changed(job, tuple(settings.benchmarks))],
         schedules=[nightly(job, tuple(settings.benchmarks), settings.automation.nightly)],

@@ -26,6 +26,7 @@ from dagster_pandas.constraints import (
     DataFrameConstraint,
 )
 
+from resources.expectations import judge
 from resources.lake import Lake, Stamp
 from resources.settings import Settings, load_settings
 from resources.table_model import Column, ColumnType, TableModel
@@ -243,6 +244,10 @@ class TableAsset:
 
         return asset
 
+    def checks(self, benchmarks: dg.PartitionsDefinition) -> list[dg.AssetChecksDefinition]:
+        """Great Expectations' verdict on each table; a failed one stops what is downstream."""
+        return [_check(model, benchmarks) for model in self.models]
+
     def _tables(self, stage: Stage) -> Iterable[tuple[TableModel, Made, Stamp]]:
         made_from = self._made_from(stage)
         stored = [stage.lake.stamp(model, stage.benchmark) for model in self.models]
@@ -303,6 +308,32 @@ def _out(model: TableModel, code_version: str) -> dg.AssetOut:
         kinds={"python", "parquet"},
         metadata={"dagster/column_schema": column_schema(model), "dagster/table_name": model.name},
     )
+
+
+def _check(model: TableModel, benchmarks: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        name="great_expectations",
+        asset=model.name,
+        blocking=True,
+        partitions_def=benchmarks if model.partitioned else None,
+        description=f"What was written to `{model.name}` keeps to its table model.",
+    )
+    def check(
+        context: dg.AssetCheckExecutionContext, config: ConfigResource
+    ) -> dg.AssetCheckResult:
+        settings = config.settings()
+        benchmark = context.partition_key if model.partitioned else None
+        verdict = judge(Lake(settings.lake_dir), model, benchmark, settings.output / "verdicts")
+        return dg.AssetCheckResult(
+            passed=verdict.passed,
+            metadata={
+                "expectations": verdict.expectations,
+                "failures": dg.MetadataValue.md("\n".join(f"- {f}" for f in verdict.failures)),
+                "version": verdict.data_version,
+            },
+        )
+
+    return check
 
 
 def _result(stage: Stage, model: TableModel, made: Made, stamp: Stamp) -> dg.MaterializeResult:

@@ -1,0 +1,134 @@
+"""Great Expectations' judgement of a table that was written: its suite, made from the table model.
+
+The dagster-pandas type stops a malformed table before it is written; this judges what lies in the
+lake, so that the UI shows a history of verdicts. Importing Great Expectations takes seconds:
+a table whose rows were judged already keeps its verdict, without importing it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from resources.lake import Lake
+from resources.table_model import Column, TableModel
+
+_BAD_VALUES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What Great Expectations said of one version of a table's rows."""
+
+    data_version: str
+    suite: str
+    expectations: int
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every expectation was met."""
+        return not self.failures
+
+
+def judge(lake: Lake, model: TableModel, benchmark: str | None, verdicts: Path) -> Verdict:
+    """The verdict on a stored table, from memory where these very rows were judged before.
+
+    Args:
+        lake: where the table lies.
+        model: the table.
+        benchmark: its partition, if it has any.
+        verdicts: the folder in which verdicts are remembered.
+    """
+    stamp = lake.stamp(model, benchmark)
+    memory = verdicts / model.name / f"{benchmark or 'all'}.json"
+    suite = json.dumps(_suite(model), sort_keys=True)
+    if stamp and memory.exists():
+        known = json.loads(memory.read_text())
+        if (known["data_version"], known["suite"]) == (stamp.data_version, suite):
+            return Verdict(**{**known, "failures": tuple(known["failures"])})
+    failures = _failures(lake.read(model, benchmark), model)
+    version = stamp.data_version if stamp else ""
+    verdict = Verdict(version, suite, len(_suite(model)), tuple(failures))
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    memory.write_text(json.dumps(asdict(verdict), indent=1))
+    return verdict
+
+
+def _suite(model: TableModel) -> list[tuple[str, dict[str, Any]]]:
+    """The expectations of a table, by Great Expectations' class names."""
+    suite: list[tuple[str, dict[str, Any]]] = [
+        ("ExpectTableColumnsToMatchOrderedList", {"column_list": model.names})
+    ]
+    for column in model.columns:
+        suite += _column_expectations(column)
+    if len(model.key) == 1:
+        suite.append(("ExpectColumnValuesToBeUnique", {"column": model.key[0]}))
+    else:
+        suite.append(("ExpectCompoundColumnsToBeUnique", {"column_list": list(model.key)}))
+    return suite
+
+
+def _column_expectations(column: Column) -> list[tuple[str, dict[str, Any]]]:
+    name = {"column": column.name}
+    found: list[tuple[str, dict[str, Any]]] = []
+    if not column.nullable:
+        found.append(("ExpectColumnValuesToNotBeNull", name))
+    if column.allowed is not None:
+        found.append(("ExpectColumnValuesToBeInSet", {**name, "value_set": list(column.allowed)}))
+    if column.minimum is not None or column.maximum is not None:
+        limits = {"min_value": column.minimum, "max_value": column.maximum}
+        found.append(("ExpectColumnValuesToBeBetween", {**name, **limits}))
+    return found
+
+
+def _failures(frame: pd.DataFrame, model: TableModel) -> list[str]:
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    suite = gx.ExpectationSuite(
+        name=model.name,
+        expectations=[getattr(gx.expectations, kind)(**given) for kind, given in _suite(model)],
+    )
+    batch = (
+        context.data_sources.add_pandas("lake")
+        .add_dataframe_asset(model.name)
+        .add_batch_definition_whole_dataframe("all rows")
+        .get_batch(batch_parameters={"dataframe": _plain(frame)})
+    )
+    results = batch.validate(suite).results
+    return [_sentence(result) for result in results if not result.success]
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as strings and nullable integers as floats: what its comparisons understand."""
+    plain = frame.copy(deep=False)
+    for name, dtype in frame.dtypes.items():
+        if isinstance(dtype, pd.CategoricalDtype):
+            plain[name] = frame[name].astype(object)
+        elif isinstance(dtype, pd.Int64Dtype):
+            plain[name] = frame[name].astype("float64")
+    return plain
+
+
+def _sentence(result: Any) -> str:
+    config = result.expectation_config
+    found = {**result.result, **(result.exception_info or {})}
+    bad = found.get("partial_unexpected_list") or found.get("observed_value")
+    bad = bad or found.get("exception_message", "")
+    shown = bad[:_BAD_VALUES_SHOWN] if isinstance(bad, list) else bad
+    count = found.get("unexpected_count")
+    where = config.kwargs.get("column") or config.kwargs.get("column_list")
+    return (
+        f"{config.type} on {where}: {count if count is not None else 'all'} rows, such as {shown}"
+    )
