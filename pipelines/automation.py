@@ -1,9 +1,9 @@
 """When things run by themselves: one sensor, one schedule, both asking the same question.
 
 The question is level-triggered: is what is wanted now what the last run of `refresh` was made
-from? Nothing is remembered but the runs themselves and the fingerprint each of them tagged itself
-with, so an edit made while everything was down, a failed run, a revert, a new or a deleted file need
-no case of their own (design section 4).
+from? Nothing is remembered but the runs themselves and the fingerprint that each tagged itself
+with, so an edit made while everything was down, a failed run, a revert, a new or a deleted file
+need no case of their own (design section 4).
 """
 
 from __future__ import annotations
