@@ -1,0 +1,1 @@
+"""Stage 5, reports: what people see. Published tables, result table, pages."""

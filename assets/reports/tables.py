@@ -1,0 +1,125 @@
+"""The result table that a run prints when it ends, read from the published DuckDB file.
+
+One row per benchmark, encoder, text and direction, with the benchmark's main metric; figures are
+percent. How rows are drawn on a terminal is the command line's business.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from resources.warehouse import query
+
+METRIC_NAMES = {
+    "map_published": "mAP",
+    "map_binary": "mAP (binary)",
+    "ndcg": "nDCG",
+    "accuracy_inter": "accuracy, inter-video",
+    "accuracy_intra": "accuracy, intra-video",
+    "class_accuracy": "class accuracy",
+}
+"""Metrics in words, as tables and pages name them."""
+
+DIRECTION_NAMES = {
+    "text_to_audio": "text → audio",
+    "audio_to_text": "audio → text",
+    "mean": "mean",
+}
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """One line of the result table; figures are percent, differences are points."""
+
+    benchmark: str
+    encoder: str
+    variant: str
+    direction: str
+    metric: str
+    value: float
+    ci_low: float | None
+    ci_high: float | None
+    floor: float | None
+    delta: float | None
+    """Gain over the visual text; None for the visual text itself."""
+    mark: str
+    """Significance of the gain: `***`, `**`, `*` or nothing."""
+    queries: int
+    candidates: int
+    note: str
+
+    def cells(self) -> tuple[str, ...]:
+        """The line as text, in the order of `HEADINGS`."""
+        return (
+            self.benchmark,
+            self.encoder,
+            self.variant,
+            self.direction,
+            self.metric,
+            f"{self.value:.1f}",
+            interval(self.ci_low, self.ci_high),
+            "" if self.floor is None else f"{self.floor:.1f}",
+            "" if self.delta is None else f"{self.delta:+.1f}{self.mark}",
+            f"{self.queries:,} x {self.candidates:,}",
+            self.note,
+        )
+
+
+HEADINGS = (
+    "benchmark",
+    "encoder",
+    "text",
+    "direction",
+    "metric",
+    "%",
+    "95 % interval",
+    "random",
+    "vs visual",
+    "queries x candidates",
+    "note",
+)
+LEGEND = (
+    "vs visual: points gained over the visual text, Holm-corrected paired test: "
+    "* p < 0.05, ** p < 0.01, *** p < 0.001"
+)
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """An interval as text, with one decimal."""
+    return "" if low is None or high is None else f"{low:.1f} – {high:.1f}"
+
+
+def result_rows(duckdb_file: Path) -> list[ResultRow]:
+    """The result table of a published file: `headline_scores`, in words.
+
+    Raises:
+        WarehouseError: the file is not there or can't be read.
+    """
+    frame = query(duckdb_file, "SELECT * FROM headline_scores")
+    return [_row(row) for row in frame.to_dict("records")]
+
+
+def _row(row: dict) -> ResultRow:
+    return ResultRow(
+        benchmark=row["benchmark"],
+        encoder=row["encoder"],
+        variant=row["variant"],
+        direction=DIRECTION_NAMES.get(row["direction"], ""),
+        metric=METRIC_NAMES.get(row["metric"], row["metric"]),
+        value=row["value"],
+        ci_low=_number(row["ci_low"]),
+        ci_high=_number(row["ci_high"]),
+        floor=_number(row["floor"]),
+        delta=_number(row["delta"]),
+        mark=row["mark"] or "",
+        queries=row["queries"],
+        candidates=row["candidates"],
+        note=row["note"] or "",
+    )
+
+
+def _number(value: float) -> float | None:
+    return None if pd.isna(value) else float(value)

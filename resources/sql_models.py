@@ -1,0 +1,185 @@
+"""SQL models as files: one SELECT each, what it says about itself, what it reads.
+
+A model's file starts with comment lines, its header: the description; then, where needed, lines
+`-- column NAME: text` for columns that no table describes, and `-- materialized: table` where the
+rows are to be stored and not computed at every reading. Dependencies and the lineage of columns
+are read from the SQL itself. Nothing here opens a database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from resources.tables import TABLES
+
+DIALECT = "duckdb"
+Lineage = dict[str, dict[str, list[tuple[str, str]]]]
+"""For each model, for each of its columns: the (table or model, column) pairs it is made from."""
+
+_COLUMN_LINE = re.compile(r"column (\w+):\s*(.*)")
+_MATERIALIZED_LINE = re.compile(r"materialized:\s*(table|view)\s*$")
+
+
+class SqlModelError(ValueError):
+    """A SQL file can't be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class SqlModel:
+    """One SQL file: a model, or a check."""
+
+    name: str
+    file: Path
+    text: str
+    """The whole file, header included."""
+    sql: str
+    """The SELECT, without header and final semicolon."""
+    description: str
+    reads: tuple[str, ...]
+    """Tables and models that it selects from, sorted."""
+    materialized: bool = False
+    """Stored as a table; otherwise a view."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Descriptions of columns, from the header."""
+
+
+def read_models(sql_folder: Path) -> list[SqlModel]:
+    """The models of a folder, `*.sql`, by name.
+
+    Raises:
+        SqlModelError: a file is not one SELECT, or has no description.
+    """
+    return [_read(file) for file in sorted(sql_folder.glob("*.sql"))]
+
+
+def read_checks(sql_folder: Path) -> list[SqlModel]:
+    """The checks of a folder, `checks/*.sql`: queries that must return no row."""
+    return read_models(sql_folder / "checks")
+
+
+def dependencies(sql_folder: Path) -> dict[str, tuple[str, ...]]:
+    """What each model of a folder reads: tables of the lake and other models."""
+    return {model.name: model.reads for model in read_models(sql_folder)}
+
+
+def in_order(models: Iterable[SqlModel], known: Iterable[str] = tuple(TABLES)) -> list[SqlModel]:
+    """Models so that each comes after those it reads.
+
+    Raises:
+        SqlModelError: one reads what is neither a known table nor a model, or reads itself.
+    """
+    by_name = {model.name: model for model in models}
+    tables = set(known)
+    for model in by_name.values():
+        if model.name in tables:
+            raise SqlModelError(f"{model.file}: {model.name} is a table already: rename the file")
+        unknown = sorted(set(model.reads) - tables - set(by_name))
+        if unknown:
+            raise SqlModelError(f"{model.file}: no such table or model: {', '.join(unknown)}")
+    graph = {name: sorted(set(by_name[name].reads) & set(by_name)) for name in sorted(by_name)}
+    try:
+        return [by_name[name] for name in TopologicalSorter(graph).static_order()]
+    except CycleError as error:
+        circle = " reads ".join(reversed(error.args[1]))
+        raise SqlModelError(f"SQL models read one another in a circle: {circle}") from error
+
+
+def column_lineage(models: Iterable[SqlModel]) -> Lineage:
+    """Where each column of each model comes from, one step back.
+
+    Args:
+        models: in the order in which they can be created (see `in_order`).
+    """
+    known: dict[str, list[str]] = {name: model.names for name, model in TABLES.items()}
+    lineage: Lineage = {}
+    for model in models:
+        lineage[model.name] = _model_lineage(model, known)
+        known[model.name] = list(lineage[model.name])
+    return lineage
+
+
+def _read(file: Path) -> SqlModel:
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    description, columns, materialized = _header([line[2:].strip() for line in lines[:length]])
+    if not description:
+        raise SqlModelError(f"{file}: its first lines must say in comments (`-- ...`) what it is")
+    sql = "\n".join(lines[length:]).strip().removesuffix(";")
+    return SqlModel(
+        file.stem, file, text, sql, description, _reads(file, sql), materialized, columns
+    )
+
+
+def _header(lines: list[str]) -> tuple[str, dict[str, str], bool]:
+    """Description, descriptions of columns, and whether the rows are stored."""
+    description: list[str] = []
+    columns: dict[str, str] = {}
+    materialized = False
+    for line in lines:
+        if match := _COLUMN_LINE.fullmatch(line):
+            columns[match[1]] = match[2]
+        elif match := _MATERIALIZED_LINE.fullmatch(line):
+            materialized = match[1] == "table"
+        elif columns:
+            last = next(reversed(columns))
+            columns[last] = f"{columns[last]} {line}".strip()
+        else:
+            description.append(line)
+    return " ".join(description).strip(), columns, materialized
+
+
+def _parse(file: Path, sql: str) -> Any:
+    import sqlglot
+    from sqlglot import errors, exp
+
+    try:
+        statements = sqlglot.parse(sql, dialect=DIALECT)
+    except errors.SqlglotError as error:
+        raise SqlModelError(f"{file}: {error}") from error
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+        raise SqlModelError(f"{file}: one SELECT a file, and nothing else")
+    return statements[0]
+
+
+def _reads(file: Path, sql: str) -> tuple[str, ...]:
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import traverse_scope
+
+    sources = (
+        source for scope in traverse_scope(_parse(file, sql)) for source in scope.sources.values()
+    )
+    return tuple(sorted({source.name for source in sources if isinstance(source, exp.Table)}))
+
+
+def _model_lineage(
+    model: SqlModel, known: dict[str, list[str]]
+) -> dict[str, list[tuple[str, str]]]:
+    """For each column the stored columns at the ends of its lineage."""
+    from sqlglot import errors
+    from sqlglot.lineage import lineage
+
+    # Names suffice to trace columns: the types are of no account here.
+    schema = {name: dict.fromkeys(known[name], "VARCHAR") for name in model.reads if name in known}
+    try:
+        nodes = lineage(None, _parse(model.file, model.sql), schema=schema, dialect=DIALECT)
+    except errors.SqlglotError as error:
+        raise SqlModelError(f"{model.file}: {error}") from error
+    return {column: _origins(node) for column, node in nodes.items()}
+
+
+def _origins(node: Any) -> list[tuple[str, str]]:
+    from sqlglot import exp
+
+    return sorted(
+        {
+            (leaf.expression.name, leaf.name.rpartition(".")[2].strip('"'))
+            for leaf in node.walk()
+            if isinstance(leaf.expression, exp.Table)
+        }
+    )

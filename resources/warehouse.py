@@ -1,0 +1,366 @@
+"""The DuckDB file: built aside from the lake and the SQL models, checked, and swapped in whole.
+
+Readers keep the file that they opened; who opens it next sees the new one. Nobody ever writes
+into the published file, so nothing that holds it open can be in the way (design section 3). The
+models are `dbt_like_sql/*.sql`; `sql_models` knows what they read and where their columns come from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pyarrow as pa
+
+from resources.lake import Lake
+from resources.sql_models import SqlModel, column_lineage, in_order, read_checks, read_models
+from resources.table_model import ARROW_TYPES, ColumnType, TableModel
+from resources.tables import TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+
+PUBLICATION = "publication"
+PUBLICATION_COMMENT = (
+    "What this file was made from: one row a Parquet file, table model, SQL model and check. "
+    "`version` is a content hash; for a Parquet file it is the table's data version."
+)
+_ASIDE = ".publishing-"
+_SHOWN = 5
+
+_DUCKDB_TYPES: dict[ColumnType, str] = {
+    "string": "VARCHAR",
+    "label": "VARCHAR",
+    "int": "BIGINT",
+    "float": "DOUBLE",
+    "bool": "BOOLEAN",
+    "strings": "VARCHAR[]",
+    "ints": "BIGINT[]",
+    "vector": "FLOAT[]",
+}
+
+
+class WarehouseError(RuntimeError):
+    """The DuckDB file can't be published or read; the message says which part, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What `publish` did."""
+
+    file: Path
+    version: str
+    """Content hash of everything in the file: equal contents, equal version."""
+    changed: bool
+    """False where the file already held exactly this, and was left alone."""
+    rows: dict[str, int]
+    """Rows of every table and model."""
+
+
+Part = tuple[str, str, str | None, str]
+"""One line of the table `publication`: kind, name, benchmark, version."""
+
+
+def publish(
+    lake: Lake, sql_folder: Path, target: Path, benchmarks: Collection[str] | None = None
+) -> Publication:
+    """Publish every lake table and every SQL model as one DuckDB file, or leave it unchanged.
+
+    Args:
+        lake: where the Parquet tables lie; a table that is not there yet becomes an empty one.
+        sql_folder: one SELECT a file, and in `checks/` queries that must return no row.
+        target: the DuckDB file, replaced in one step.
+        benchmarks: the partitions to publish; None takes all that the lake holds.
+
+    Raises:
+        WarehouseError: a model is not valid or a check fails. The published file stays as it was.
+        TableError: a lake file was written in another form by another release.
+    """
+    from filelock import FileLock
+
+    models = in_order(read_models(sql_folder), known=[*TABLES, PUBLICATION])
+    checks = read_checks(sql_folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.with_name(f".{target.name}.lock")):
+        parts = _parts(lake, models, checks, benchmarks)
+        version = _hash(repr(parts))
+        if _published(target) == parts:
+            return Publication(target, version, False, _row_counts(target))
+        with _aside(target) as temporary:
+            rows = _build(temporary, lake, models, checks, parts)
+            _swap(temporary, target)
+    return Publication(target, version, True, rows)
+
+
+def query(target: Path, sql: str) -> pd.DataFrame:
+    """The rows of one query on the published file as it is now, opened for reading only.
+
+    Raises:
+        WarehouseError: the file is not there, is held by a writer, or the query is not valid.
+    """
+    import duckdb
+
+    with reading(target) as connection:
+        try:
+            return connection.sql(sql).df()
+        except duckdb.Error as error:
+            raise WarehouseError(f"{target}: {error}") from error
+
+
+@contextmanager
+def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that reads the published file, and keeps this snapshot while it is open.
+
+    The file is attached to a database in memory: opened directly, DuckDB would hand out whatever
+    version another connection of this process still holds.
+
+    Raises:
+        WarehouseError: the file is not there, or a program holds it open for writing.
+    """
+    import duckdb
+
+    if not target.is_file():
+        raise WarehouseError(
+            f"{target} is not there yet: materialize `warehouse` first (or `sound-approach run`)"
+        )
+    connection = duckdb.connect()
+    try:
+        try:
+            connection.execute(f"ATTACH {_text(str(target))} AS warehouse (READ_ONLY)")
+            connection.execute("USE warehouse")
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"{target} can't be read. If another program has it open for writing, close it "
+                f"there or open it read-only (`duckdb -readonly`). DuckDB says: {error}"
+            ) from error
+        yield connection
+    finally:
+        connection.close()
+
+
+def _parts(
+    lake: Lake, models: list[SqlModel], checks: list[SqlModel], benchmarks: Collection[str] | None
+) -> list[Part]:
+    """Everything that decides what the file holds, with its version."""
+    parts: list[Part] = []
+    for model in TABLES.values():
+        parts.append(("schema", model.name, None, _hash(repr(model))))
+        for benchmark in _stored(lake, model, benchmarks):
+            stamp = lake.stamp(model, benchmark)
+            # No stamp: another release's form, which reading it will say, with the remedy.
+            parts.append(("table", model.name, benchmark, stamp.data_version if stamp else ""))
+    parts += [("model", model.name, None, _hash(model.text)) for model in models]
+    parts += [("check", check.name, None, _hash(check.text)) for check in checks]
+    return parts
+
+
+def _stored(lake: Lake, model: TableModel, benchmarks: Collection[str] | None) -> list[str | None]:
+    """The partitions of a table to publish; `[None]` for a table without partitions."""
+    if not model.partitioned:
+        return [None] if lake.path(model).exists() else []
+    return [b for b in lake.benchmarks(model) if benchmarks is None or b in benchmarks]
+
+
+def _build(
+    file: Path, lake: Lake, models: list[SqlModel], checks: list[SqlModel], parts: list[Part]
+) -> dict[str, int]:
+    """Write the whole database into a new file; returns the rows of every table and model."""
+    import duckdb
+
+    # No access to other files: what the models publish must be in the file itself.
+    connection = duckdb.connect(str(file), config={"enable_external_access": "false"})
+    try:
+        for table in TABLES.values():
+            _create_table(connection, table)
+        for kind, name, benchmark, _ in parts:
+            if kind == "table":
+                _insert(connection, name, lake.read_arrow(TABLES[name], benchmark))
+        _create_publication(connection, parts)
+        lineage = column_lineage(models)
+        for model in models:
+            _create_model(connection, model, lineage[model.name])
+        for check in checks:
+            _check(connection, check)
+        return {name: _count(connection, name) for name in _names(connection)}
+    finally:
+        connection.close()
+
+
+def _create_table(connection: duckdb.DuckDBPyConnection, model: TableModel) -> None:
+    columns = ", ".join(
+        f"{_name(column.name)} {_DUCKDB_TYPES[column.type]}{'' if column.nullable else ' NOT NULL'}"
+        for column in model.columns
+    )
+    connection.execute(f"CREATE TABLE {_name(model.name)} ({columns})")
+    key = ", ".join(model.key)
+    _comment(connection, "TABLE", model.name, f"{model.description} Key: {key}.")
+    for column in model.columns:
+        _comment_column(connection, model.name, column.name, column.description)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    """Add rows by column name. Labels are dictionaries in Arrow and plain strings here."""
+    schema = pa.schema(
+        [
+            field.with_type(ARROW_TYPES["string"]) if pa.types.is_dictionary(field.type) else field
+            for field in rows.schema
+        ]
+    )
+    connection.register("incoming", rows.cast(schema))
+    try:
+        connection.execute(f"INSERT INTO {_name(name)} BY NAME SELECT * FROM incoming")  # noqa: S608
+    finally:
+        connection.unregister("incoming")
+
+
+def _create_publication(connection: duckdb.DuckDBPyConnection, parts: list[Part]) -> None:
+    connection.execute(
+        f"CREATE TABLE {PUBLICATION} "
+        "(kind VARCHAR NOT NULL, name VARCHAR NOT NULL, benchmark VARCHAR, version VARCHAR)"
+    )
+    names = ("kind", "name", "benchmark", "version")
+    columns = [pa.array(column, pa.string()) for column in zip(*parts, strict=True)]
+    _insert(connection, PUBLICATION, pa.table(columns, names=names))
+    _comment(connection, "TABLE", PUBLICATION, PUBLICATION_COMMENT)
+
+
+def _create_model(
+    connection: duckdb.DuckDBPyConnection,
+    model: SqlModel,
+    sources: dict[str, list[tuple[str, str]]],
+) -> None:
+    """One SQL model as a view or table, with its comments.
+
+    A column that carries on exactly one column of a table, under the same name, carries on its
+    comment too; the file's header describes the others.
+    """
+    import duckdb
+
+    kind = "TABLE" if model.materialized else "VIEW"
+    try:
+        connection.execute(f"CREATE {kind} {_name(model.name)} AS {model.sql}")
+    except duckdb.Error as error:
+        raise WarehouseError(f"{model.file}: {error}") from error
+    _comment(connection, kind, model.name, model.description)
+    for column, origins in sources.items():
+        inherited = _inherited(connection, column, origins)
+        _comment_column(connection, model.name, column, model.columns.get(column) or inherited)
+
+
+def _inherited(
+    connection: duckdb.DuckDBPyConnection, column: str, origins: list[tuple[str, str]]
+) -> str | None:
+    tables = [table for table, name in origins if name == column]
+    found = connection.execute(
+        "SELECT DISTINCT comment FROM duckdb_columns() "
+        "WHERE column_name = ? AND list_contains(?, table_name) AND comment IS NOT NULL",
+        [column, tables],
+    ).fetchall()
+    return str(found[0][0]) if len(found) == 1 else None
+
+
+def _check(connection: duckdb.DuckDBPyConnection, check: SqlModel) -> None:
+    """Run a query that must return no row.
+
+    Raises:
+        WarehouseError: it returned some; the message shows the first.
+    """
+    import duckdb
+
+    try:
+        rows = connection.sql(check.sql).df()
+    except duckdb.Error as error:
+        raise WarehouseError(f"{check.file}: {error}") from error
+    if len(rows):
+        first = "\n".join(f"  {row}" for row in rows.head(_SHOWN).to_dict("records"))
+        raise WarehouseError(
+            f"check {check.name} failed, nothing was published: {check.description} "
+            f"{len(rows)} row(s), first of them:\n{first}\n"
+            f"Materialize the whole chain of that benchmark; if it stays, {check.file} says what "
+            "must hold."
+        )
+
+
+def _published(target: Path) -> list[Part] | None:
+    """What the published file was made from; None if there is none that can be read."""
+    try:
+        rows = query(target, f"SELECT * FROM {PUBLICATION}")  # noqa: S608
+    except WarehouseError:
+        return None
+    columns = (rows[name].where(rows[name].notna(), None) for name in rows.columns)
+    return list(zip(*columns, strict=True))
+
+
+def _row_counts(target: Path) -> dict[str, int]:
+    with reading(target) as connection:
+        return {name: _count(connection, name) for name in _names(connection)}
+
+
+def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    found = connection.execute(
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_catalog = current_database() ORDER BY table_name"
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
+    counted = connection.execute(f"SELECT count(*) FROM {_name(name)}").fetchone()  # noqa: S608
+    return int(counted[0]) if counted else 0
+
+
+@contextmanager
+def _aside(target: Path) -> Iterator[Path]:
+    """A new file's path in a folder of its own beside the target, so that renaming is one step.
+
+    Called under the lock: what a killed publication left behind is removed first.
+    """
+    for left in target.parent.glob(f"{_ASIDE}*"):
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=target.parent))
+    try:
+        yield folder / target.name
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _swap(temporary: Path, target: Path) -> None:
+    """Put the finished file in the target's place, on disk before its name changes."""
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(target)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, kind: str, name: str, text: str | None) -> None:
+    connection.execute(f"COMMENT ON {kind} {_name(name)} IS {_text(text)}")
+
+
+def _comment_column(
+    connection: duckdb.DuckDBPyConnection, table: str, column: str, text: str | None
+) -> None:
+    connection.execute(f"COMMENT ON COLUMN {_name(table)}.{_name(column)} IS {_text(text)}")
+
+
+def _name(name: str) -> str:
+    """An identifier as SQL; statements that define things take no parameters."""
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+        raise WarehouseError(f"{name!r} is no name for a table or column: letters, digits and _")
+    return f'"{name}"'
+
+
+def _text(text: str | None) -> str:
+    """A string literal as SQL."""
+    return "NULL" if text is None else "'" + text.replace("'", "''") + "'"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
