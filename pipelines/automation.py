@@ -6,8 +6,6 @@ with, so an edit made while everything was down, a failed run, a revert, a new o
 need no case of their own (design section 4).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import dagster as dg
@@ -16,7 +14,7 @@ from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.jobs import REFRESH
 from resources.settings import Settings, SettingsError
-from resources.table_assets import ConfigResource
+from resources.table_assets import ProjectConfig
 
 INPUTS_TAG = "sound_approach/inputs"
 PARTITION_TAG = "dagster/partition"
@@ -24,7 +22,7 @@ TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
 
 
-class TaggedConfig(ConfigResource):
+class TaggedProject(ProjectConfig):
     """The config resource; it tags each run of `refresh` with the inputs it starts from."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
@@ -69,11 +67,11 @@ def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> 
 
 
 def ask(
-    instance: dg.DagsterInstance, config: ConfigResource, benchmarks: tuple[str, ...]
+    instance: dg.DagsterInstance, project: ProjectConfig, benchmarks: tuple[str, ...]
 ) -> dg.SensorResult:
     """The run requests that are due now, or the reason why there are none."""
     try:
-        settings = config.settings()
+        settings = project.settings()
         load_prompts(settings)
     except (SettingsError, PromptError) as error:
         return dg.SensorResult(skip_reason=f"The last valid version stays published. {error}")
@@ -110,8 +108,8 @@ def inputs_changed(
         description="Prompts, config, annotations, media, checkpoints or code changed since the "
         "last run: refresh the benchmarks concerned.",
     )
-    def sensor(context: dg.SensorEvaluationContext, config: ConfigResource) -> dg.SensorResult:
-        return ask(context.instance, config, benchmarks)
+    def sensor(context: dg.SensorEvaluationContext, project: ProjectConfig) -> dg.SensorResult:
+        return ask(context.instance, project, benchmarks)
 
     return sensor
 
@@ -129,9 +127,9 @@ def nightly(
         description="Asks what `inputs_changed` asks, once a night.",
     )
     def schedule(
-        context: dg.ScheduleEvaluationContext, config: ConfigResource
+        context: dg.ScheduleEvaluationContext, project: ProjectConfig
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        result = ask(context.instance, config, benchmarks)
+        result = ask(context.instance, project, benchmarks)
         return list(result.run_requests or ()) or dg.SkipReason(str(result.skip_reason))
 
     return schedule

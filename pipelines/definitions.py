@@ -5,7 +5,7 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.reports.assets import report, warehouse
-from pipelines.automation import TaggedConfig, inputs_changed, nightly
+from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.jobs import CHAIN, refresh
 from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
@@ -15,14 +15,14 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     """All assets, the job, the sensor and the schedule, for one config."""
     benchmarks = dg.StaticPartitionsDefinition(list(settings.benchmarks))
     job = refresh(benchmarks)
-    config = TaggedConfig(config_file=str(settings.config_file), limit=settings.limit)
+    project = TaggedProject(config_file=str(settings.config_file), limit=settings.limit)
     return dg.Definitions(
         assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
         asset_checks=[check for table in CHAIN for check in table.checks(benchmarks)],
         jobs=[job],
         sensors=[inputs_changed(job, tuple(settings.benchmarks))],
         schedules=[nightly(job, tuple(settings.benchmarks), settings.automation.nightly)],
-        resources={"config": config, "lake": LakeIOManager(config=config)},
+        resources={"project": project, "lake": LakeIOManager(project=project)},
         executor=dg.in_process_executor,
     )
 

@@ -5,8 +5,6 @@ the IO manager over the lake, versions and metadata of a materialization. What a
 said in `tables.py`, how it is made in its stage's plain modules.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -43,7 +41,7 @@ _UI_TYPES: dict[ColumnType, str] = {
 }
 
 
-class ConfigResource(dg.ConfigurableResource):
+class ProjectConfig(dg.ConfigurableResource):
     """The config file a run works on, read anew by every step, so that an edit needs no reload."""
 
     config_file: str
@@ -88,7 +86,7 @@ class _Rule(ColumnConstraint):
     """One column's rule, from its model: nulls, allowed values, range."""
 
     def __init__(self, column: Column) -> None:
-        super().__init__(markdown_description=_rule_text(column))
+        super().__init__(_rule_text(column), _rule_text(column))
         self.column = column
 
     def validate(self, dataframe: pd.DataFrame, column_name: str) -> None:
@@ -132,7 +130,8 @@ class _UniqueKey(DataFrameConstraint):
     """Rows differ in their table's key, and columns are the model's."""
 
     def __init__(self, model: TableModel) -> None:
-        super().__init__(markdown_description=f"key {', '.join(model.key)}")
+        rule = f"key {', '.join(model.key)}"
+        super().__init__(rule, rule)
         self.model = model
 
     def validate(self, dataframe: pd.DataFrame) -> None:
@@ -182,7 +181,7 @@ def column_schema(model: TableModel) -> dg.TableSchema:
 class LakeIOManager(dg.ConfigurableIOManager):
     """Stores the frame that an asset returns as its table's Parquet file."""
 
-    config: ConfigResource
+    project: ProjectConfig
 
     def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
         """Write the table under the stamp that `table_asset` gave it."""
@@ -195,7 +194,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         return self._lake().read(*_place(context))
 
     def _lake(self) -> Lake:
-        return Lake(self.config.settings().lake_dir)
+        return Lake(self.project.settings().lake_dir)
 
 
 def _place(context: dg.OutputContext | dg.InputContext) -> tuple[TableModel, str | None]:
@@ -235,10 +234,10 @@ class TableAsset:
             pool=self.pool,
         )
         def asset(
-            context: dg.AssetExecutionContext, config: ConfigResource
+            context: dg.AssetExecutionContext, project: ProjectConfig
         ) -> Iterable[dg.MaterializeResult]:
             benchmark = context.partition_key if self.models[0].partitioned else ""
-            stage = Stage(config.settings(), benchmark, context.log.info)
+            stage = Stage(project.settings(), benchmark, context.log.info)
             for model, made, stamp in self._tables(stage):
                 yield _result(stage, model, made, stamp)
 
@@ -319,9 +318,9 @@ def _check(model: TableModel, benchmarks: dg.PartitionsDefinition) -> dg.AssetCh
         description=f"What was written to `{model.name}` keeps to its table model.",
     )
     def check(
-        context: dg.AssetCheckExecutionContext, config: ConfigResource
+        context: dg.AssetCheckExecutionContext, project: ProjectConfig
     ) -> dg.AssetCheckResult:
-        settings = config.settings()
+        settings = project.settings()
         benchmark = context.partition_key if model.partitioned else None
         verdict = judge(Lake(settings.lake_dir), model, benchmark, settings.output / "verdicts")
         return dg.AssetCheckResult(
