@@ -137,7 +137,7 @@ class MelRidgeSettings(Strict):
     kind: Literal["mel_ridge"]
     train: ResolvedPath
     fit_to: Literal["visual_text", "sound_caption"] = "sound_caption"
-    ridge: float = Field(default=10.0, gt=0)
+    ridge: float = Field(default=0.3, gt=0)
 
 
 class PrecomputedSettings(Strict):
@@ -229,6 +229,11 @@ class Settings(Strict):
     def lake_dir(self) -> Path:
         """Where the Parquet tables lie."""
         return self.output / "lake"
+
+    @property
+    def vectors_dir(self) -> Path:
+        """Where vectors are kept by content, for all configs that share the cache."""
+        return self.cache_dir / "vectors"
 
     @property
     def duckdb_file(self) -> Path:

@@ -36,9 +36,14 @@ METRICS = (
 )
 
 
+def normalized(text: str) -> str:
+    """A text as its id stands for it: stripped, in Unicode's NFC."""
+    return unicodedata.normalize("NFC", text.strip())
+
+
 def text_id(text: str) -> str:
     """The id of a distinct text, the same in every table: 16 hex digits."""
-    return hashlib.sha256(unicodedata.normalize("NFC", text.strip()).encode()).hexdigest()[:16]
+    return hashlib.sha256(normalized(text).encode()).hexdigest()[:16]
 
 
 BENCHMARK = Column("benchmark", "label", "The benchmark's name in the config: the partition.")

@@ -1,0 +1,121 @@
+"""Text embeddings: every distinct text once an encoder, however many rows carry it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from assets.embeddings.counting import count
+from resources.counts import Counts
+from resources.encoders.catalog import build_encoder
+from resources.encoders.precomputed import Precomputed, vector_key
+from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
+from resources.hashing import canonical_hash
+from resources.settings import Settings
+from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
+from resources.vector_store import VectorStore
+
+_BATCH = 4096
+"""Texts handed over at once; an encoder batches them further, by length."""
+
+
+def wanted_texts(
+    captions: pd.DataFrame,
+    clips: pd.DataFrame,
+    questions: pd.DataFrame,
+    descriptions: pd.DataFrame,
+) -> pd.DataFrame:
+    """The distinct texts that scoring needs.
+
+    Captions, usable questions and all descriptions; and where there are captions the clips' own
+    texts, which the `diagonal` recall rule ranks (method section 8).
+
+    Returns:
+        `text_id, text`, sorted by id; texts in the form that the id stands for. A description's
+        id is that of the description itself.
+    """
+    asked = questions.loc[questions["usable"].astype(bool), ["text_id", "text"]]
+    own = clips[["text_id", "text"]] if len(captions) else clips[["text_id", "text"]].iloc[:0]
+    rewritten = pd.DataFrame(
+        {
+            "text_id": [text_id(text) for text in descriptions["description"]],
+            "text": list(descriptions["description"]),
+        },
+        dtype=object,
+    )
+    texts = pd.concat([captions[["text_id", "text"]], own, asked, rewritten], ignore_index=True)
+    texts["text"] = texts["text"].map(normalized)
+    return texts.drop_duplicates("text_id").sort_values("text_id", ignore_index=True)
+
+
+def embed_texts(
+    settings: Settings,
+    benchmark: str,
+    texts: pd.DataFrame,
+    previous: pd.DataFrame | None = None,
+) -> tuple[pd.DataFrame, Counts]:
+    """Embed distinct texts with every encoder of the config that can run here.
+
+    Args:
+        settings: names the encoders and the cache folder.
+        benchmark: the partition.
+        texts: `text_id, text`, distinct (see `wanted_texts`).
+        previous: the last `text_embeddings`, to tell new from stale rows.
+
+    Returns:
+        Table `text_embeddings`, and the counts. A text that an encoder has no vector of (of
+        precomputed ones) has no row and counts as failed; an encoder that can't run has none at
+        all, and is listed with the clips' exclusions.
+    """
+    rows: list[dict[str, Any]] = []
+    made: set[str] = set()
+    available = 0
+    for name, encoder_settings in settings.encoders.items():
+        try:
+            encoder = build_encoder(name, encoder_settings)
+            if isinstance(encoder, Precomputed):
+                rows += _look_up(encoder, texts)
+            else:
+                encoded, computed = _embed(encoder, settings, texts)
+                rows, made = rows + encoded, made | computed
+        except EncoderUnavailable:
+            continue
+        available += 1
+    table = TEXT_EMBEDDINGS.frame({"benchmark": benchmark, **row} for row in rows)
+    failed = available * len(texts) - len(table)
+    return table, count(table, previous, made, failed, item=["text_id", "encoder"])
+
+
+def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> list[dict[str, Any]]:
+    vectors = encoder.text_vectors(texts["text_id"])
+    return [_row(encoder.name, key, vector_key(v), v) for key, v in vectors.items()]
+
+
+def _embed(
+    encoder: Encoder, settings: Settings, texts: pd.DataFrame
+) -> tuple[list[dict[str, Any]], set[str]]:
+    """An encoder's rows, and the keys that were computed now."""
+    store = VectorStore(settings.vectors_dir, encoder.fingerprint)
+    keys = {text: _key(encoder, text) for text in texts["text"]}
+    known = store.read(keys.values())
+    missing = [text for text in texts["text"] if keys[text] not in known]
+    for start in range(0, len(missing), _BATCH):
+        batch = missing[start : start + _BATCH]
+        vectors = encoder.embed_texts(batch)
+        batch_keys = [keys[text] for text in batch]
+        store.add(batch_keys, vectors)
+        known |= dict(zip(batch_keys, vectors, strict=True))
+    rows = [
+        _row(encoder.name, identifier, keys[text], known[keys[text]])
+        for identifier, text in zip(texts["text_id"], texts["text"], strict=True)
+    ]
+    return rows, {keys[text] for text in missing}
+
+
+def _key(encoder: Encoder, text: str) -> str:
+    return canonical_hash({"text": text, "encoder": encoder.fingerprint})
+
+
+def _row(encoder: str, identifier: str, key: str, vector: Vectors) -> dict[str, Any]:
+    return {"text_id": identifier, "encoder": encoder, "key": key, "vector": vector}

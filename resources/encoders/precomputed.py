@@ -1,0 +1,135 @@
+"""`precomputed`: vectors that the user brings, of any model (design section 6).
+
+Audio vectors carry a `clip_id` (and, where ids of several benchmarks would clash, a `benchmark`),
+text vectors a `text` or a `text_id`; both a `vector`. A Parquet file holds all of it; an NPY file
+holds the vectors, and a CSV of the same name beside it the ids, row by row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from resources.encoders.protocol import EncoderUnavailable, Vectors, unit_rows
+from resources.settings import PrecomputedSettings
+from resources.tables import text_id
+
+REASON = "precomputed vectors unusable"
+
+
+class Precomputed:
+    """Looks vectors up instead of computing them; unit length is made sure of here."""
+
+    CROP_RULE = "precomputed"
+
+    def __init__(self, name: str, settings: PrecomputedSettings) -> None:
+        self.name = name
+        self._settings = settings
+
+    @property
+    def audio_file(self) -> Path:
+        """Where the clips' vectors come from."""
+        return self._settings.audio
+
+    def audio_vectors(self, benchmark: str, clip_ids: Collection[str]) -> dict[str, Vectors]:
+        """The unit vectors, each `(d,)`, of those clips that have one, by clip id.
+
+        Raises:
+            EncoderUnavailable: the files are missing or malformed.
+        """
+        table, vectors = self._audio
+        wanted = table["clip_id"].isin(list(clip_ids))
+        if "benchmark" in table:
+            wanted &= table["benchmark"] == benchmark
+        return _by_id(self._settings.audio, table.loc[wanted, "clip_id"], vectors[wanted])
+
+    def text_vectors(self, text_ids: Collection[str]) -> dict[str, Vectors]:
+        """The unit vectors, each `(d,)`, of those texts that have one, by text id."""
+        table, vectors = self._texts
+        wanted = table["text_id"].isin(list(text_ids))
+        return _by_id(self._settings.text, table.loc[wanted, "text_id"], vectors[wanted])
+
+    @cached_property
+    def _audio(self) -> tuple[pd.DataFrame, Vectors]:
+        return self._load(self._settings.audio, ("clip_id",))
+
+    @cached_property
+    def _texts(self) -> tuple[pd.DataFrame, Vectors]:
+        table, vectors = self._load(self._settings.text, ("text_id", "text"))
+        if vectors.shape[1] != self._audio[1].shape[1]:
+            raise EncoderUnavailable(
+                REASON,
+                f"{self._settings.text} has {vectors.shape[1]} dimensions, "
+                f"{self._settings.audio} {self._audio[1].shape[1]}: bring both of one space.",
+            )
+        if "text_id" not in table:
+            table = table.assign(text_id=table["text"].map(text_id))
+        return table.drop_duplicates("text_id"), vectors[~table["text_id"].duplicated()]
+
+    def _load(self, file: Path, id_columns: tuple[str, ...]) -> tuple[pd.DataFrame, Vectors]:
+        """Ids and unit vectors, row by row, checked."""
+        table, vectors = _read(file)
+        if not set(id_columns) & set(table):
+            raise EncoderUnavailable(REASON, f"{file}: add a column {' or '.join(id_columns)}.")
+        if vectors.ndim != 2 or len(vectors) != len(table):
+            raise EncoderUnavailable(
+                REASON, f"{file}: {vectors.shape} is not one vector for each of {len(table)} ids."
+            )
+        wrong = ~np.isfinite(vectors).all(axis=1) | ~vectors.any(axis=1)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise EncoderUnavailable(
+                REASON,
+                f"{file}, row {row} ({table.iloc[row].to_dict()}): the vector is zero or not "
+                f"finite, as {int(wrong.sum())} are. Leave such rows out: they are then listed.",
+            )
+        return table, unit_rows(vectors)
+
+
+def vector_key(vector: Vectors) -> str:
+    """A brought vector's key: nothing but its own bytes decides it."""
+    return hashlib.sha256(np.ascontiguousarray(vector, dtype="<f4").tobytes()).hexdigest()
+
+
+def _by_id(file: Path, ids: pd.Series, vectors: Vectors) -> dict[str, Vectors]:
+    if ids.duplicated().any():
+        raise EncoderUnavailable(
+            REASON,
+            f"{file}: id {ids[ids.duplicated()].iloc[0]} has several vectors. Keep one; where "
+            f"benchmarks share ids, add a column benchmark.",
+        )
+    return dict(zip(ids, vectors, strict=True))
+
+
+def _read(file: Path) -> tuple[pd.DataFrame, Vectors]:
+    """A file's id columns and `(n, d)` vectors."""
+    try:
+        if file.suffix == ".npy":
+            ids = pd.read_csv(file.with_suffix(".csv"), dtype=str, keep_default_na=False)
+            return ids, np.load(file, allow_pickle=False).astype(np.float32)
+        table = pq.read_table(file, partitioning=None)
+        return table.drop_columns(["vector"]).to_pandas(), _matrix(file, table["vector"])
+    except FileNotFoundError as error:
+        raise EncoderUnavailable(REASON, f"{error.filename} is not there.") from error
+    except (KeyError, ValueError, OSError, pa.ArrowInvalid) as error:
+        raise EncoderUnavailable(
+            REASON, f"{file}: {error}. A Parquet file of ids and `vector`, or .npy and .csv."
+        ) from error
+
+
+def _matrix(file: Path, column: pa.ChunkedArray) -> Vectors:
+    array = column.combine_chunks()
+    lengths = np.unique(array.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
+    if len(lengths) != 1:
+        raise EncoderUnavailable(
+            REASON, f"{file}: vectors have {lengths.min()} to {lengths.max()} dimensions."
+        )
+    values = array.flatten().to_numpy(zero_copy_only=False)
+    return values.astype(np.float32).reshape(len(array), int(lengths[0]))

@@ -1,0 +1,104 @@
+"""What an encoder is: the one interface of everything that turns audio and text into vectors.
+
+Nothing here imports torch, and neither does asking an encoder for its fingerprint, so that a run
+in which no vector is missing stays light.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Waveform = npt.NDArray[np.float32]
+"""Mono samples, full scale 1, one-dimensional."""
+
+Vectors = npt.NDArray[np.float32]
+"""One row an item."""
+
+
+class EncoderUnavailable(Exception):  # noqa: N818 - it says a state, not a mistake
+    """An encoder can't run here; the run goes on without it and says so.
+
+    Attributes:
+        reason: a few fixed words, for the table of exclusions.
+        remedy: what to do about it, with the particulars.
+    """
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}: {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a clip becomes an encoder's input (method section 5).
+
+    Attributes:
+        rule: its name, part of every key; see `lengths.py`.
+        seconds: the longest clip taken whole; None where clips of any length are.
+        random: whether the seed decides what is taken of a longer clip.
+    """
+
+    rule: str
+    seconds: float | None = None
+    random: bool = False
+
+    def depends_on_seed(self, duration_s: float) -> bool:
+        """Whether a clip of this length has another vector under another seed."""
+        return self.random and self.seconds is not None and duration_s > self.seconds
+
+
+class Encoder(Protocol):
+    """Turns clips and texts into unit vectors of one space; a vector never depends on its batch."""
+
+    @property
+    def name(self) -> str:
+        """The encoder's name in the config."""
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of all that decides a vector beside the clip: weights, preprocessing, precision.
+
+        Raises:
+            EncoderUnavailable: what it is made of is not here.
+        """
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second that `embed_audio` takes."""
+
+    @property
+    def window(self) -> Window:
+        """How clips of other lengths than the input's are treated."""
+
+    @property
+    def training_recordings(self) -> frozenset[str]:
+        """Content hashes of recordings that it was fitted on, which it must not be scored with."""
+
+    def embed_audio(self, waveforms: Sequence[Waveform], draws: Sequence[int]) -> Vectors:
+        """Embed clips.
+
+        Args:
+            waveforms: whole clips at `sample_rate`, of any length above 0.
+            draws: one number a clip, hashed from clip and seed, which decides random crops.
+
+        Returns:
+            `(len(waveforms), d)` float32, rows of unit length.
+
+        Raises:
+            EncoderUnavailable: weights turn out not to be usable.
+        """
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts: `(len(texts), d)` float32, rows of unit length (see `embed_audio`)."""
+
+
+def unit_rows(vectors: npt.NDArray[np.floating]) -> Vectors:
+    """Rows scaled to unit length, norm floor 1e-8 (method section 6.3); NaN stays NaN."""
+    norms = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
+    return (vectors / np.maximum(norms, 1e-8)).astype(np.float32)
