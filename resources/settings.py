@@ -78,10 +78,15 @@ class EpicMirSettings(BenchmarkSettings):
 
 
 class EgoMcqSettings(BenchmarkSettings):
-    """AudioEgoMCQ (method section 3). `silence_rms` is filter (c)'s threshold, full scale 1."""
+    """AudioEgoMCQ (method section 3).
+
+    `distinct_texts` turns filter (b) on; `silence_rms` is filter (c)'s threshold, full scale 1, and
+    0 leaves digital silence alone to it. Filter (a), that there is audio, can't be turned off.
+    """
 
     adapter: Literal["ego_mcq"] = "ego_mcq"
     questions: ResolvedPath
+    distinct_texts: bool = True
     silence_rms: float = Field(default=1e-4, ge=0)
     clean_speaker_tags: bool = False
 
@@ -178,7 +183,8 @@ class Settings(Strict):
 
     name: Name
     config_file: Path
-    sample: bool = False
+    sample: ResolvedPath | None = None
+    """Where the synthesised sample is written, for a config that is made of it."""
     output: ResolvedPath
     cache_dir: ResolvedPath
     prompts_folder: ResolvedPath
