@@ -1,0 +1,115 @@
+"""The adapters by name, and what is asked of a benchmark's files as files: versions and checks.
+
+An adapter is a module with `source_files(settings)` and `read(settings, benchmark)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import ModuleType
+
+from assets.benchmarks import ego_mcq, epic_mir, epic_sounds
+from assets.benchmarks.annotations import AnnotationError, Annotations
+from resources.media.inventory import content_hash
+from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
+from resources.settings import Settings
+
+_ADAPTERS: dict[str, ModuleType] = {
+    "epic_mir": epic_mir,
+    "ego_mcq": ego_mcq,
+    "epic_sounds": epic_sounds,
+}
+
+
+def read_annotations(settings: Settings, benchmark: str) -> Annotations:
+    """Read and check a benchmark's files, and cut them down to the config's `limit`.
+
+    Raises:
+        AnnotationError: a file can't be used; the message names file, rows and remedy.
+    """
+    given = settings.benchmarks[benchmark]
+    annotations: Annotations = _ADAPTERS[given.adapter].read(given, benchmark)
+    return annotations if settings.limit is None else annotations.limited(settings.limit)
+
+
+def source_files(settings: Settings, benchmark: str) -> tuple[Path, ...]:
+    """A benchmark's annotation files."""
+    given = settings.benchmarks[benchmark]
+    files: tuple[Path, ...] = _ADAPTERS[given.adapter].source_files(given)
+    return files
+
+
+def source_version(settings: Settings, benchmark: str) -> str:
+    """A hash of the contents of the annotation files, wherever they lie.
+
+    Raises:
+        AnnotationError: a file is missing.
+    """
+    digest = hashlib.sha256()
+    for path in source_files(settings, benchmark):
+        if not path.is_file():
+            raise AnnotationError(f"{path}: no such file; `sound-approach validate` says more.")
+        digest.update(content_hash(path).encode())
+    return digest.hexdigest()
+
+
+def source_stats(settings: Settings, benchmark: str) -> list[tuple[str, int, int]]:
+    """(path, size, mtime_ns) of the annotation files and of every file that a media pattern fits.
+
+    Cheap enough to be asked every few seconds: nothing is opened. A missing annotation file has
+    size -1; a pattern that can't be used adds nothing.
+    """
+    files = set(source_files(settings, benchmark))
+    for pattern in settings.media_patterns(benchmark):
+        try:
+            found = MediaPattern.parse(pattern).files()
+        except MediaPatternError:
+            continue
+        files |= {path for entries in found.values() for _, path in entries}
+    return sorted(_stat(path) for path in files)
+
+
+def check_sources(settings: Settings) -> list[str]:
+    """Every problem of every benchmark's files at once; empty if a run can start."""
+    problems: list[str] = []
+    for benchmark in settings.benchmarks:
+        try:
+            read_annotations(settings, benchmark)
+        except AnnotationError as error:
+            problems.append(f"{benchmark}: {error}")
+        for pattern in settings.media_patterns(benchmark):
+            try:
+                MediaPattern.parse(pattern)
+            except MediaPatternError as error:
+                problems.append(f"{benchmark}: {error}")
+    return problems
+
+
+def source_warnings(settings: Settings) -> list[str]:
+    """What deserves a look and stops nothing: oddities of files, recordings that were not found."""
+    warnings: list[str] = []
+    for benchmark in settings.benchmarks:
+        try:
+            annotations = read_annotations(settings, benchmark)
+            videos = annotations.clips.drop_duplicates("video_id")
+            participants = dict(zip(videos["video_id"], videos["participant_id"], strict=True))
+            found = find_recordings(settings.media_patterns(benchmark), participants)
+        except (AnnotationError, MediaPatternError):
+            continue
+        warnings += [f"{benchmark}: {warning}" for warning in annotations.warnings]
+        missing = sorted(video_id for video_id, path in found.items() if path is None)
+        if missing:
+            warnings.append(
+                f"{benchmark}: {len(missing)} of {len(found)} recordings fit no media pattern, "
+                f"first {missing[0]}; their clips will be excluded"
+            )
+    return warnings
+
+
+def _stat(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:
+        return str(path), -1, 0
+    return str(path), stat.st_size, stat.st_mtime_ns

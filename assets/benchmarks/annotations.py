@@ -1,0 +1,323 @@
+"""What every adapter reads annotation files into, and the checks that they share.
+
+Here belong the reading of rows with their line numbers, the parsing of single cells, and the error
+that collects every bad row of a file. What a column means belongs to the adapters.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+CLIP_COLUMNS = (
+    "clip_id",
+    "video_id",
+    "participant_id",
+    "start_s",
+    "stop_s",
+    "text",
+    "verb_class",
+    "noun_classes",
+)
+CAPTION_COLUMNS = ("caption_id", "clip_id", "text", "verb_class", "noun_classes")
+QUESTION_COLUMNS = (
+    "question_id",
+    "kind",
+    "text",
+    "options",
+    "option_texts",
+    "answer",
+)
+RELEVANCE_COLUMNS = ("caption_id", "clip_id", "relevance")
+
+_SHOWN = 10
+_TIMESTAMP = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
+_LISTED = re.compile(r"[^/\\\x00]+")
+_T = TypeVar("_T")
+
+
+class AnnotationError(ValueError):
+    """An annotation file can't be used; the message names file, rows and remedy."""
+
+
+@dataclass(frozen=True)
+class Alteration:
+    """One item that is used in another form than its file gives."""
+
+    item_kind: str
+    item_id: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A benchmark's files, read and checked, before any media is looked at.
+
+    The frames have the columns named above, in file order: times as the files give them, in
+    seconds; `options` and `option_texts` are tuples. `warnings` deserve a look and change nothing.
+    """
+
+    benchmark: str
+    clips: pd.DataFrame
+    captions: pd.DataFrame = field(default_factory=lambda: _frame([], CAPTION_COLUMNS))
+    questions: pd.DataFrame = field(default_factory=lambda: _frame([], QUESTION_COLUMNS))
+    relevance: pd.DataFrame = field(default_factory=lambda: _frame([], RELEVANCE_COLUMNS))
+    alterations: tuple[Alteration, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def limited(self, texts: int) -> Annotations:
+        """Only the first `texts` distinct query texts, in file order, and their clips.
+
+        A clip stays if it is a kept question's option, or the clip of a kept caption, or (where
+        there are captions) carries a kept text itself.
+        """
+        queries = pd.concat([self.captions["text"], self.questions["text"]])
+        kept = set(queries.drop_duplicates().head(texts))
+        captions = self.captions[self.captions["text"].isin(kept)]
+        questions = self.questions[self.questions["text"].isin(kept)]
+        wanted = {option for options in questions["options"] for option in options}
+        wanted |= set(captions["clip_id"].dropna())
+        stays = self.clips["clip_id"].isin(wanted)
+        if len(captions):
+            stays |= self.clips["text"].isin(kept)
+        clips = self.clips[stays]
+        pairs = self.relevance
+        pairs = pairs[
+            pairs["caption_id"].isin(captions["caption_id"])
+            & pairs["clip_id"].isin(clips["clip_id"])
+        ]
+        items = {*captions["caption_id"], *clips["clip_id"], *questions["question_id"]}
+        return replace(
+            self,
+            clips=clips.reset_index(drop=True),
+            captions=captions.reset_index(drop=True),
+            questions=questions.reset_index(drop=True),
+            relevance=pairs.reset_index(drop=True),
+            alterations=tuple(a for a in self.alterations if a.item_id in items),
+        )
+
+
+def clip_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of clips, as `Annotations` holds them."""
+    return _frame(rows, CLIP_COLUMNS)
+
+
+def caption_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of captions, as `Annotations` holds them."""
+    return _frame(rows, CAPTION_COLUMNS)
+
+
+def question_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of questions, as `Annotations` holds them."""
+    return _frame(rows, QUESTION_COLUMNS)
+
+
+def relevance_frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows of pairs, as `Annotations` holds them."""
+    return _frame(rows, RELEVANCE_COLUMNS)
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
+    """Objects throughout, so that no class turns into a float beside a missing one."""
+    return pd.DataFrame(list(rows), columns=list(columns), dtype=object)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a CSV file and the line that it ends on, counted from 1."""
+
+    line: int
+    cells: Mapping[str, str]
+
+    def __getitem__(self, column: str) -> str:
+        return self.cells[column]
+
+
+class Problems:
+    """Collects what is wrong in one file, so that one error can name every bad row."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._found: list[str] = []
+
+    def add(self, place: str | int, message: str) -> None:
+        """Note a problem at a line (an int) or at a named place."""
+        where = f"line {place}" if isinstance(place, int) else place
+        self._found.append(f"{where}: {message}")
+
+    def cell(self, row: Row, column: str, parse: Callable[[str], _T]) -> _T | None:
+        """Parse one cell; what does not parse is noted, and None."""
+        try:
+            return parse(row[column])
+        except ValueError as error:
+            self.add(row.line, f"{column}: {error}")
+            return None
+
+    def raise_any(self) -> None:
+        """Raise what was noted, if anything.
+
+        Raises:
+            AnnotationError: naming the first ten problems and the number of all.
+        """
+        if not self._found:
+            return
+        shown = "\n".join(f"  - {problem}" for problem in self._found[:_SHOWN])
+        more = len(self._found) - _SHOWN
+        tail = f"\n  - and {more} more" if more > 0 else ""
+        raise AnnotationError(
+            f"{self.path}: {len(self._found)} problem(s) in this file; mend them, or take the "
+            f"official file again:\n{shown}{tail}"
+        )
+
+
+def read_text(path: Path) -> str:
+    """A whole file as UTF-8, a byte order mark removed.
+
+    Raises:
+        AnnotationError: it is missing, can't be read, or is not UTF-8; names the line.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise AnnotationError(
+            f"{path}: no such file. Put the benchmark's official file there, or name the place "
+            f"where it lies in the config."
+        ) from error
+    except OSError as error:
+        raise AnnotationError(f"{path}: can't be read: {error.strerror}.") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise AnnotationError(
+            f"{path}: line {line} is not UTF-8 text (byte {error.start}); save the file as UTF-8."
+        ) from error
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
+    """The rows of a CSV file that must have these columns; others may be there too.
+
+    Raises:
+        AnnotationError: see `read_text`; or columns are missing, or rows have another number of
+            cells than the header.
+    """
+    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
+    problems = Problems(path)
+    rows: list[Row] = []
+    try:
+        header = next(reader, [])
+        _check_header(path, header, columns)
+        for cells in reader:
+            if len(cells) == len(header):
+                rows.append(Row(reader.line_num, dict(zip(header, cells, strict=True))))
+            elif cells:
+                problems.add(
+                    reader.line_num, f"{len(cells)} cells, where the header has {len(header)}"
+                )
+    except csv.Error as error:
+        problems.add(reader.line_num, f"not CSV from here on: {error}")
+    problems.raise_any()
+    if not rows:
+        raise AnnotationError(f"{path}: no row below the header; take the official file again.")
+    return rows
+
+
+def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> None:
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise AnnotationError(
+            f"{path}: line 1: column(s) {', '.join(missing)} missing; the file has "
+            f"{', '.join(header) or 'no header'}. Take the official file, or name the right one "
+            f"in the config."
+        )
+    doubled = sorted({column for column in header if header.count(column) > 1})
+    if doubled:
+        raise AnnotationError(f"{path}: line 1: column(s) {', '.join(doubled)} occur twice.")
+
+
+def check_unique(problems: Problems, ids: Iterable[tuple[int, str]], column: str) -> None:
+    """Note every id that an earlier row has already."""
+    first: dict[str, int] = {}
+    for line, item_id in ids:
+        if item_id in first:
+            problems.add(line, f"{column} {item_id!r} occurs already in line {first[item_id]}")
+        else:
+            first[item_id] = line
+
+
+def parse_id(cell: str) -> str:
+    """An id of an item: any text that is not empty."""
+    if not cell.strip():
+        raise ValueError("empty; every row needs an id of its own")
+    return cell
+
+
+def parse_media_id(cell: str) -> str:
+    """An id of a recording or participant, which files are named after: no part of a path."""
+    if not _LISTED.fullmatch(cell) or cell in {".", ".."} or cell != cell.strip():
+        raise ValueError(
+            f"{cell!r} can't name a recording: it would lead out of its media folder, or to none; "
+            f"use a plain name without '/', '\\' or spaces at its ends"
+        )
+    return cell
+
+
+def parse_text(cell: str) -> str:
+    """A text to search by: not empty."""
+    if not cell.strip():
+        raise ValueError("empty; there is nothing to search by")
+    return cell
+
+
+def parse_timestamp(cell: str) -> float:
+    """Seconds from `HH:MM:SS.ss`."""
+    match = _TIMESTAMP.fullmatch(cell.strip())
+    if not match:
+        raise ValueError(f"{cell!r} is no time; write it as HH:MM:SS.ss")
+    hours, minutes, seconds = match.groups()
+    return float(3600 * int(hours) + 60 * int(minutes) + Decimal(seconds))
+
+
+def parse_class(classes: int) -> Callable[[str], int]:
+    """A parser of class numbers from 0 up to, not including, `classes`."""
+
+    def parse(cell: str) -> int:
+        if not cell.strip().isdecimal() or int(cell) >= classes:
+            raise ValueError(f"{cell!r} is no known class; they run from 0 to {classes - 1}")
+        return int(cell)
+
+    return parse
+
+
+def parse_class_list(classes: int) -> Callable[[str], list[int]]:
+    """A parser of Python list literals of class numbers, into a sorted list without repeats."""
+
+    def parse(cell: str) -> list[int]:
+        try:
+            values = ast.literal_eval(cell)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            values = None
+        if not isinstance(values, list) or not all(type(value) is int for value in values):
+            raise ValueError(f"{cell!r:.80} is no list of numbers; write it as [2, 7]")
+        unknown = [value for value in values if not 0 <= value < classes]
+        if unknown:
+            raise ValueError(f"{unknown[0]} is no known class; they run from 0 to {classes - 1}")
+        return sorted(set(values))
+
+    return parse
+
+
+def check_span(problems: Problems, row: Row, start: float | None, stop: float | None) -> None:
+    """Note a clip that ends before it starts, or has no length."""
+    if start is not None and stop is not None and stop <= start:
+        problems.add(row.line, f"the clip stops at {stop:g} s, not after its start at {start:g} s")

@@ -1,0 +1,6 @@
+"""Media: recordings found, checked, decoded and cut.
+
+`locating` finds recordings by pattern, `decoding` turns one into samples, `segments` cuts and
+resamples, `inventory` says what a recording is and whether it can be used, `loudness` measures
+clips, and `memory` remembers what was measured. Nothing here knows benchmarks or tables.
+"""

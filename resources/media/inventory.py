@@ -1,0 +1,144 @@
+"""What each recording is, and whether it can be used: every file is decoded once to its end.
+
+Headers are not believed: a truncated file declares its full length. So a recording counts as
+usable only if its audio decodes as far as the header says, and is not digital silence throughout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from resources.media.decoding import DAMAGED, Audio, MediaError, open_audio
+from resources.media.memory import MediaMemory
+
+MISSING = "missing media"
+DIGITAL_SILENCE = "digital silence"
+
+_TOLERANCE_S = 0.1
+"""A header's length may differ from the decoded one by codec padding: some frames, no more."""
+
+Progress = Callable[[int, int], None]
+"""Called with (done, of)."""
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One recording's decoded audio. `reason` is None where it can be used."""
+
+    sample_rate: int | None = None
+    channels: int | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording as found: its file and content, and what was probed."""
+
+    path: Path | None
+    content_hash: str | None
+    probe: Probe
+
+
+def scan(
+    files: Mapping[str, Path | None], cache_dir: Path, progress: Progress | None = None
+) -> dict[str, Recording]:
+    """Probe recordings in parallel; those unchanged since an earlier scan are not read again.
+
+    Args:
+        files: by video id, the recording's file, or None where there is none.
+        cache_dir: the folder in which results are remembered.
+        progress: told how many recordings are done, of how many.
+    """
+    done: dict[str, Recording] = {}
+    with MediaMemory(cache_dir) as memory:
+        unknown: list[tuple[str, Path]] = []
+        for video_id, path in files.items():
+            known = _known(memory, path)
+            if known:
+                done[video_id] = known
+            elif path:
+                unknown.append((video_id, path))
+        report = progress or (lambda done, of: None)
+        report(len(done), len(files))
+        for (video_id, path), (stat, content_hash, probed) in in_parallel(_read, unknown):
+            memory.remember_file(path, stat.st_size, stat.st_mtime_ns, content_hash)
+            memory.remember_probe(content_hash, astuple(probed))
+            done[video_id] = Recording(path, content_hash, probed)
+            report(len(done), len(files))
+    return {video_id: done[video_id] for video_id in files}
+
+
+def probe(path: Path) -> Probe:
+    """Decode a recording to its end and say what it is; never raises for a bad file."""
+    try:
+        with open_audio(path) as audio:
+            return _probe(audio)
+    except MediaError as error:
+        return Probe(reason=error.reason, detail=error.detail)
+
+
+def content_hash(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def in_parallel(
+    work: Callable[[_Task], _Result], tasks: Iterable[_Task]
+) -> Iterator[tuple[_Task, _Result]]:
+    """Run work in one thread a core (decoding leaves Python), yielding results as they come."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = {pool.submit(work, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _known(memory: MediaMemory, path: Path | None) -> Recording | None:
+    if path is None:
+        return Recording(None, None, Probe(reason=MISSING, detail="no media pattern fits a file"))
+    known_hash = memory.content_hash(path)
+    row = memory.probe(known_hash) if known_hash else None
+    return Recording(path, known_hash, Probe(*row)) if row else None
+
+
+def _read(task: tuple[str, Path]) -> tuple[os.stat_result, str, Probe]:
+    """Stat before reading: a file that changes meanwhile is then read again next time."""
+    _, path = task
+    return path.stat(), content_hash(path), probe(path)
+
+
+def _probe(audio: Audio) -> Probe:
+    peak = 0.0
+    reason = detail = None
+    declared = audio.declared_s()
+    try:
+        while len(block := audio.read_block()):
+            peak = max(peak, float(np.abs(block).max()))
+    except MediaError as error:
+        reason, detail = error.reason, error.detail
+    duration = audio.position / audio.sample_rate
+    if reason is None and declared is not None and duration < declared - _TOLERANCE_S:
+        reason = DAMAGED
+        detail = f"it decodes to {duration:.3f} s of the {declared:.3f} s that its header declares"
+    if reason is None and not duration:
+        reason, detail = DAMAGED, "its audio stream holds no sample"
+    if reason is None and peak == 0.0:
+        reason, detail = DIGITAL_SILENCE, "every sample is zero"
+    return Probe(audio.sample_rate, audio.channels, duration, reason, detail)

@@ -1,0 +1,83 @@
+"""How loud each clip is, at the recording's own rate, remembered by content and span."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from resources.media.inventory import Progress, in_parallel
+from resources.media.memory import MediaMemory
+from resources.media.segments import read_segments
+
+Span = tuple[float, float]
+
+
+class Loudness(NamedTuple):
+    """Full scale is 1; `digital_silence` is the share of samples that are exactly 0."""
+
+    rms: float
+    peak: float
+    digital_silence: float
+
+
+@dataclass(frozen=True)
+class SpansOf:
+    """The clips to measure in one recording: (start, stop) in seconds."""
+
+    path: Path
+    content_hash: str
+    spans: Sequence[Span]
+
+
+def measure(samples: np.ndarray) -> Loudness:
+    """Loudness of mono float32 samples (at least one)."""
+    return Loudness(
+        rms=float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
+        peak=float(np.abs(samples).max()),
+        digital_silence=float(np.mean(samples == 0)),
+    )
+
+
+def measure_all(
+    wanted: Mapping[str, SpansOf], cache_dir: Path, progress: Progress | None = None
+) -> dict[str, dict[Span, Loudness]]:
+    """Measure clips of many recordings in parallel; what was measured before is not decoded.
+
+    Args:
+        wanted: by video id, the spans to measure.
+        cache_dir: the folder in which results are remembered.
+        progress: told how many recordings are done, of how many.
+
+    Raises:
+        MediaError: a recording changed since it was scanned and can't be read any more.
+    """
+    report = progress or (lambda done, of: None)
+    results: dict[str, dict[Span, Loudness]] = {}
+    with MediaMemory(cache_dir) as memory:
+        tasks: list[tuple[str, SpansOf]] = []
+        for video_id, recording in wanted.items():
+            known = memory.loudness(recording.content_hash)
+            results[video_id] = {s: Loudness(*known[s]) for s in recording.spans if s in known}
+            missing = [span for span in dict.fromkeys(recording.spans) if span not in known]
+            if missing:
+                tasks.append((video_id, SpansOf(recording.path, recording.content_hash, missing)))
+        done = len(wanted) - len(tasks)
+        report(done, len(wanted))
+        for (video_id, recording), measured in in_parallel(_measure, tasks):
+            memory.remember_loudness(recording.content_hash, measured.items())
+            results[video_id].update(measured)
+            done += 1
+            report(done, len(wanted))
+    return results
+
+
+def _measure(task: tuple[str, SpansOf]) -> dict[Span, Loudness]:
+    _, recording = task
+    return {
+        recording.spans[index]: measure(samples)
+        for index, samples in read_segments(recording.path, recording.spans)
+    }

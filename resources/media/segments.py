@@ -1,0 +1,99 @@
+"""Segments of a recording, cut by time at sample accuracy and resampled.
+
+However many segments a recording has, and in whatever order, it is decoded once: blocks go by in
+order of time and each is copied into the segments that it belongs to. Memory holds only the
+segments that are open at that moment.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soxr
+
+from resources.media.decoding import Audio, MediaError, open_audio
+
+PAST_THE_END = "past the end"
+
+
+@dataclass
+class _Segment:
+    """One segment while it fills: samples `first` up to, not including, `last`."""
+
+    index: int
+    first: int
+    last: int
+    samples: np.ndarray
+
+    def take(self, offset: int, block: np.ndarray) -> None:
+        low, high = max(self.first, offset), min(self.last, offset + len(block))
+        if high > low:
+            self.samples[low - self.first : high - self.first] = block[low - offset : high - offset]
+
+
+def read_segments(
+    path: Path, segments: Sequence[tuple[float, float]], rate: int | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Cut segments out of one recording, decoding it once.
+
+    A segment [start, stop) holds the samples round(start * r) up to round(stop * r) of the stored
+    rate r, at least one; channels are averaged. One that ends past the recording is shorter.
+
+    Args:
+        path: the recording.
+        segments: (start, stop) in seconds, in any order; they may overlap.
+        rate: samples a second to resample to (soxr, HQ); None keeps the stored rate.
+
+    Yields:
+        (position in `segments`, mono float32 samples), in the order in which segments end.
+
+    Raises:
+        MediaError: the recording is damaged, has no audio, or ends before a segment starts.
+    """
+    with open_audio(path) as audio:
+        for index, samples in _cut(audio, segments):
+            yield index, resample(samples, audio.sample_rate, rate or audio.sample_rate)
+
+
+def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """Samples at another rate (soxr, HQ), float32."""
+    return samples if rate == target else soxr.resample(samples, rate, target, quality="HQ")
+
+
+def _cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+    waiting = deque(sorted(_bounds(audio.sample_rate, segments)))
+    open_segments: list[_Segment] = []
+    while waiting or open_segments:
+        if not open_segments:
+            audio.skip_to(waiting[0][0])
+        offset = audio.position
+        block = audio.read_block()
+        if not len(block):
+            break
+        end = offset + len(block)
+        while waiting and waiting[0][0] < end:
+            first, last, index = waiting.popleft()
+            open_segments.append(_Segment(index, first, last, np.empty(last - first, np.float32)))
+        for segment in open_segments:
+            segment.take(offset, block)
+        yield from ((s.index, s.samples) for s in open_segments if s.last <= end)
+        open_segments = [segment for segment in open_segments if segment.last > end]
+    for segment in open_segments:
+        yield segment.index, segment.samples[: audio.position - segment.first]
+    if waiting:
+        start = segments[waiting[0][2]][0]
+        raise MediaError(
+            PAST_THE_END,
+            f"a segment starts at {start:.3f} s, the recording ends at "
+            f"{audio.position / audio.sample_rate:.3f} s",
+        )
+
+
+def _bounds(rate: int, segments: Sequence[tuple[float, float]]) -> Iterator[tuple[int, int, int]]:
+    for index, (start, stop) in enumerate(segments):
+        first = round(start * rate)
+        yield first, max(round(stop * rate), first + 1), index
