@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from resources.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from pipelines.run import Outcome
 
 app = typer.Typer(
     help="Search egocentric video by sound: from annotations to tables that can be defended.",
@@ -134,15 +137,32 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _print_counts(outcomes: list) -> None:
+def _print_counts(outcomes: list[Outcome]) -> None:
+    from pipelines.run import COUNTED
+
     table = Table("benchmark", "table", title="What was computed", title_justify="left")
-    for name in ("wanted", "reused", "new", "failed"):
+    for name in COUNTED:
         table.add_column(name, justify="right")
     for outcome in outcomes:
         for name, counts in outcome.counts.items():
             if counts:
-                row = [f"{counts[key]:,}" for key in ("wanted", "reused", "new", "failed")]
-                table.add_row(outcome.benchmark, name, *row)
+                cells = [f"{counts[key]:,}" if counts[key] else "·" for key in COUNTED]
+                table.add_row(outcome.benchmark, name, *cells)
     console.print(table)
     new = sum(outcome.new_rows for outcome in outcomes)
-    console.print("Nothing was recomputed." if not new else f"{new:,} rows were computed.")
+    console.print(f"{new:,} rows were computed." if new else "Nothing was recomputed.")
+
+
+def _print_results(settings: Settings) -> None:
+    from assets.reports.tables import HEADINGS, LEGEND, result_rows
+
+    table = Table(*HEADINGS, title="Results", title_justify="left")
+    for row in result_rows(settings.duckdb_file):
+        table.add_row(*row.cells())
+    console.print(table)
+    console.print(LEGEND, style="dim")
+    if settings.sample:
+        console.print("The sample shows the plumbing: its numbers speak of the sample only.")
+    console.print(f"DuckDB file  {settings.duckdb_file}", soft_wrap=True)
+    console.print(f"Report       {settings.report_file}", soft_wrap=True)
+    console.print("Open the UI  make ui   (or: sound-approach ui)")

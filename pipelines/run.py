@@ -19,7 +19,7 @@ from pipelines.instance import prepare_home
 from pipelines.jobs import REFRESH
 from resources.settings import Settings
 
-COUNTED = ("wanted", "reused", "new", "failed")
+COUNTED = ("wanted", "reused", "new", "stale", "orphaned", "failed")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -34,7 +34,7 @@ class Outcome:
     @property
     def new_rows(self) -> int:
         """Rows that had to be computed."""
-        return sum(counter["new"] for counter in self.counts.values())
+        return sum(counter["new"] + counter["stale"] for counter in self.counts.values())
 
 
 def run_benchmarks(
@@ -70,8 +70,8 @@ def _run(
     def follow(entry: dg.EventLogEntry) -> None:
         event = entry.dagster_event
         if event is None:
-            return
-        if event.is_step_start:
+            progress.update(task, now=entry.user_message)
+        elif event.is_step_start:
             progress.update(task, now=(event.step_key or "").replace("_", " "))
         elif event.is_step_success:
             progress.advance(task)

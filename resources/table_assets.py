@@ -7,6 +7,7 @@ said in `tables.py`, how it is made in its stage's plain modules.
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -32,6 +33,7 @@ from resources.tables import TABLES
 
 OWNERS = ["team:sound-approach"]
 PREVIEW_ROWS = 10
+PROGRESS_EVERY_S = 2.0
 
 _UI_TYPES: dict[ColumnType, str] = {
     "label": "string",
@@ -69,6 +71,26 @@ class Stage:
     def table(self, model: TableModel) -> pd.DataFrame:
         """A table made earlier; of a partitioned one this benchmark's rows."""
         return self.lake.read(model, self.benchmark)
+
+    def previous(self, model: TableModel) -> pd.DataFrame | None:
+        """The table as the last run left it, if there is one in this release's form."""
+        stamp = self.lake.stamp(model, self.benchmark)
+        return self.lake.read(model, self.benchmark) if stamp else None
+
+    def progress(self, what: str) -> Callable[[int, int], None]:
+        """A callback that logs `done` of `total`, with rate and time left, every few seconds."""
+        start = last = time.monotonic()
+
+        def report(done: int, total: int) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= PROGRESS_EVERY_S and done:
+                last = now
+                rate = done / (now - start)
+                left = (total - done) / rate
+                self.log(f"{what}: {done:,} of {total:,}, {rate:.1f}/s, {left:.0f} s left")
+
+        return report
 
 
 @dataclass(frozen=True)
