@@ -21,6 +21,8 @@ from resources.encoders.protocol import EncoderUnavailable, Vectors, unit_rows
 from resources.settings import PrecomputedSettings
 from resources.tables import text_id
 
+_Table = tuple[pd.DataFrame, Vectors]
+
 REASON = "precomputed vectors unusable"
 
 
@@ -44,7 +46,7 @@ class Precomputed:
         Raises:
             EncoderUnavailable: the files are missing or malformed.
         """
-        table, vectors = self._audio
+        (table, vectors), _ = self._both
         wanted = table["clip_id"].isin(list(clip_ids))
         if "benchmark" in table:
             wanted &= table["benchmark"] == benchmark
@@ -52,28 +54,26 @@ class Precomputed:
 
     def text_vectors(self, text_ids: Collection[str]) -> dict[str, Vectors]:
         """The unit vectors, each `(d,)`, of those texts that have one, by text id."""
-        table, vectors = self._texts
+        _, (table, vectors) = self._both
         wanted = table["text_id"].isin(list(text_ids))
         return _by_id(self._settings.text, table.loc[wanted, "text_id"], vectors[wanted])
 
     @cached_property
-    def _audio(self) -> tuple[pd.DataFrame, Vectors]:
-        return self._load(self._settings.audio, ("clip_id",))
-
-    @cached_property
-    def _texts(self) -> tuple[pd.DataFrame, Vectors]:
-        table, vectors = self._load(self._settings.text, ("text_id", "text"))
-        if vectors.shape[1] != self._audio[1].shape[1]:
+    def _both(self) -> tuple[_Table, _Table]:
+        """Clips by `clip_id`, texts by `text_id`, of one space."""
+        clips, clip_vectors = self._load(self._settings.audio, ("clip_id",))
+        texts, text_vectors = self._load(self._settings.text, ("text_id", "text"))
+        if text_vectors.shape[1] != clip_vectors.shape[1]:
             raise EncoderUnavailable(
                 REASON,
-                f"{self._settings.text} has {vectors.shape[1]} dimensions, "
-                f"{self._settings.audio} {self._audio[1].shape[1]}: bring both of one space.",
+                f"{self._settings.text} has {text_vectors.shape[1]} dimensions, "
+                f"{self._settings.audio} {clip_vectors.shape[1]}: bring both of one space.",
             )
-        if "text_id" not in table:
-            table = table.assign(text_id=table["text"].map(text_id))
-        return table.drop_duplicates("text_id"), vectors[~table["text_id"].duplicated()]
+        if "text_id" not in texts:
+            texts = texts.assign(text_id=texts["text"].map(text_id))
+        return (clips, clip_vectors), (texts, text_vectors)
 
-    def _load(self, file: Path, id_columns: tuple[str, ...]) -> tuple[pd.DataFrame, Vectors]:
+    def _load(self, file: Path, id_columns: tuple[str, ...]) -> _Table:
         """Ids and unit vectors, row by row, checked."""
         table, vectors = _read(file)
         if not set(id_columns) & set(table):
@@ -108,7 +108,7 @@ def _by_id(file: Path, ids: pd.Series, vectors: Vectors) -> dict[str, Vectors]:
     return dict(zip(ids, vectors, strict=True))
 
 
-def _read(file: Path) -> tuple[pd.DataFrame, Vectors]:
+def _read(file: Path) -> _Table:
     """A file's id columns and `(n, d)` vectors."""
     try:
         if file.suffix == ".npy":

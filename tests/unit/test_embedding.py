@@ -1,0 +1,398 @@
+"""Embedding a benchmark: pay only for what changed, lose nothing, hide nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from assets.embeddings import audio, engine, texts
+from assets.embeddings.audio import embed_clips, training_clips_embedded
+from assets.embeddings.texts import embed_texts, wanted_texts
+from resources.counts import Counts
+from resources.encoders.protocol import EncoderUnavailable, Window, unit_rows
+from resources.media.decoding import MediaError
+from resources.settings import PrecomputedSettings
+from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, text_id
+
+RATE = 1000
+Span = tuple[float, float]
+
+
+class StubEncoder:
+    """Vectors that can be told from sound and draw; it counts what it is asked."""
+
+    sample_rate = RATE
+
+    def __init__(self, name: str = "stub", fingerprint: str = "a" * 64) -> None:
+        self.name = name
+        self.fingerprint = fingerprint
+        self.window = Window("crop_random", seconds=10.0, random=True)
+        self.training_recordings: frozenset[str] = frozenset()
+        self.clips = 0
+        self.texts: list[str] = []
+
+    def embed_audio(self, waveforms: Sequence[np.ndarray], draws: Sequence[int]) -> np.ndarray:
+        if any(waveform[0] == BROKEN for waveform in waveforms):
+            raise RuntimeError("broken clip")
+        self.clips += len(waveforms)
+        values = [
+            [wave.mean(), len(wave), draw % 1000 if len(wave) > 10 * RATE else 0, 1]
+            for wave, draw in zip(waveforms, draws, strict=True)
+        ]
+        return unit_rows(np.array(values))
+
+    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+        self.texts += texts
+        return unit_rows(np.array([[len(text), 1.0, 2.0, 3.0] for text in texts]))
+
+
+BROKEN = -7.0
+
+
+class Sounds:
+    """Stands in for media files: samples are the start's second; some segments are faulty."""
+
+    def __init__(self) -> None:
+        self.faulty: dict[float, float | None] = {}
+        """By start: the samples' value, or None where reading fails."""
+        self.read: list[tuple[Path, int]] = []
+
+    def __call__(
+        self, path: Path, spans: Sequence[Span], rate: int
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        self.read.append((path, len(spans)))
+        for index, (start, stop) in reversed(list(enumerate(spans))):
+            value = self.faulty.get(start, start)
+            if value is None:
+                raise MediaError("damaged", f"no sound at {start}")
+            yield index, np.full(round((stop - start) * rate), value, np.float32)
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubEncoder:
+    encoder = StubEncoder()
+    use(monkeypatch, {"stub": encoder})
+    return encoder
+
+
+def use(monkeypatch: pytest.MonkeyPatch, encoders: dict[str, Any]) -> None:
+    def build(name: str, _: object) -> Any:
+        if isinstance(encoders[name], Exception):
+            raise encoders[name]
+        return encoders[name]
+
+    monkeypatch.setattr(audio, "build_encoder", build)
+    monkeypatch.setattr(texts, "build_encoder", build)
+
+
+def settings(tmp_path: Path, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
+    names = names or ("stub",)
+    return SimpleNamespace(
+        encoders=dict.fromkeys(names), seeds=seeds, vectors_dir=tmp_path / "vectors"
+    )
+
+
+def recordings(*video_ids: str) -> pd.DataFrame:
+    return MEDIA.frame(
+        {
+            "benchmark": "b",
+            "video_id": video_id,
+            "path": f"/sounds/{video_id}.wav",
+            "content_hash": f"hash of {video_id}",
+            "usable": True,
+        }
+        for video_id in video_ids
+    )
+
+
+def clip(
+    clip_id: str, start: float, stop: float, video_id: str = "v1", **more: Any
+) -> dict[str, Any]:
+    return {
+        "benchmark": "b",
+        "clip_id": clip_id,
+        "video_id": video_id,
+        "start_s": start,
+        "stop_s": stop,
+        "text": clip_id,
+        "text_id": text_id(clip_id),
+        "shortened": False,
+        "usable": True,
+        **more,
+    }
+
+
+MANY = [clip(f"c{i:02}", float(i), i + 0.5, f"v{i % 3}") for i in range(40)]
+VIDEOS = recordings("v0", "v1", "v2")
+
+
+def test_a_second_run_computes_nothing(tmp_path: Path, stub: StubEncoder) -> None:
+    sounds = Sounds()
+    clips = CLIPS.frame(MANY)
+    first = embed_clips(settings(tmp_path), "b", clips, VIDEOS, read_segments=sounds)
+    assert first.counts == Counts(wanted=40, new=40)
+    assert sorted(sounds.read) == [
+        (Path(f"/sounds/v{i}.wav"), n) for i, n in enumerate([14, 13, 13])
+    ]
+    second = embed_clips(settings(tmp_path), "b", clips, VIDEOS, first.embeddings, sounds)
+    assert second.counts == Counts(wanted=40, reused=40)
+    assert stub.clips == 40
+    assert len(sounds.read) == 3
+    pd.testing.assert_frame_equal(first.embeddings, second.embeddings)
+
+
+def test_edits_cost_what_they_touch(tmp_path: Path, stub: StubEncoder) -> None:
+    first = embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
+    edited = [clip("c00", 0.25, 0.5, "v0"), *MANY[2:], clip("c99", 99, 99.5)]
+    second = embed_clips(
+        settings(tmp_path), "b", CLIPS.frame(edited), VIDEOS, first.embeddings, Sounds()
+    )
+    assert second.counts == Counts(wanted=40, reused=38, new=1, stale=1, orphaned=1)
+    assert stub.clips == 42
+
+
+def test_the_same_sound_in_another_benchmark_is_known(tmp_path: Path, stub: StubEncoder) -> None:
+    embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
+    renamed = CLIPS.frame({**row, "clip_id": f"x{row['clip_id']}"} for row in MANY)
+    other = embed_clips(settings(tmp_path), "b2", renamed, VIDEOS, read_segments=Sounds())
+    assert other.counts.reused == 40
+
+
+def test_seeds_matter_to_long_clips_only(tmp_path: Path, stub: StubEncoder) -> None:
+    clips = CLIPS.frame([clip("short", 0, 10), clip("long", 20, 31)])
+    result = embed_clips(
+        settings(tmp_path, seeds=(0, 1)), "b", clips, VIDEOS, read_segments=Sounds()
+    )
+    keys = result.embeddings.set_index(["clip_id", "seed"])["key"]
+    assert keys["short", 0] == keys["short", 1]
+    assert keys["long", 0] != keys["long", 1]
+    assert stub.clips == 3
+    vectors = result.embeddings.set_index(["clip_id", "seed"])["vector"]
+    assert not np.allclose(vectors["long", 0], vectors["long", 1])
+
+
+def test_vectors_do_not_depend_on_order_or_company(tmp_path: Path, stub: StubEncoder) -> None:
+    rows = [clip(f"c{i}", 20.0 * i, 20.0 * i + 12) for i in range(5)]
+    together = embed_clips(settings(tmp_path / "a"), "b", CLIPS.frame(rows), VIDEOS,
+                           read_segments=Sounds()).embeddings  # fmt: skip
+    for row in reversed(rows):
+        alone = embed_clips(settings(tmp_path / "b"), "b", CLIPS.frame([row]), VIDEOS,
+                            read_segments=Sounds()).embeddings  # fmt: skip
+        expected = together.set_index("clip_id").loc[row["clip_id"], "vector"]
+        np.testing.assert_array_equal(alone["vector"].iloc[0], expected)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (None, "segment unreadable"),
+        (float("nan"), "samples not finite"),
+        (BROKEN, "encoder failed"),
+    ],
+)
+def test_a_fault_in_one_clip_costs_that_clip(
+    tmp_path: Path, stub: StubEncoder, samples: float | None, reason: str
+) -> None:
+    sounds = Sounds()
+    sounds.faulty = {7.0: samples}
+    result = embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=sounds)
+    assert result.counts == Counts(wanted=40, new=39, failed=1)
+    assert result.exclusions[["item_kind", "item_id", "encoder", "reason"]].to_numpy().tolist() == [
+        ["clip", "c07", "stub", reason]
+    ]
+    mended = embed_clips(
+        settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, result.embeddings, Sounds()
+    )
+    assert mended.counts == Counts(wanted=40, reused=39, new=1)
+
+
+def test_a_vector_that_is_not_finite_is_excluded(
+    tmp_path: Path, stub: StubEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_a_nan(waveforms: Sequence[np.ndarray], draws: Sequence[int]) -> np.ndarray:
+        vectors = StubEncoder().embed_audio(waveforms, draws)
+        vectors[[wave[0] == 3.0 for wave in waveforms]] = np.nan
+        return vectors
+
+    monkeypatch.setattr(stub, "embed_audio", with_a_nan)
+    result = embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
+    assert result.exclusions[["item_id", "reason"]].to_numpy().tolist() == [
+        ["c03", "vector not finite"]
+    ]
+
+
+def test_a_clip_that_fails_under_one_seed_is_left_out_under_all(
+    tmp_path: Path, stub: StubEncoder
+) -> None:
+    first = embed_clips(
+        settings(tmp_path), "b", CLIPS.frame([clip("c", 1, 12)]), VIDEOS, read_segments=Sounds()
+    )
+    assert len(first.embeddings) == 1
+    sounds = Sounds()
+    sounds.faulty = {1.0: None}
+    both = embed_clips(
+        settings(tmp_path, seeds=(0, 1)), "b", CLIPS.frame([clip("c", 1, 12)]), VIDEOS,
+        read_segments=sounds,
+    )  # fmt: skip
+    assert both.embeddings.empty
+    assert len(both.exclusions) == 1
+    assert both.counts.wanted == both.counts.failed == 2
+
+
+def test_an_encoder_that_can_not_run_is_named_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = EncoderUnavailable("weights missing", "put them there")
+    use(monkeypatch, {"stub": StubEncoder(), "gone": gone})
+    result = embed_clips(
+        settings(tmp_path, "gone", "stub"), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds()
+    )
+    assert list(result.embeddings["encoder"].unique()) == ["stub"]
+    assert result.exclusions.drop(columns="benchmark").to_numpy().tolist() == [
+        ["encoder", "gone", "gone", "weights missing", "put them there"]
+    ]
+    table, counts = embed_texts(
+        settings(tmp_path, "gone", "stub"), "b", pd.DataFrame({"text_id": ["i"], "text": ["t"]})
+    )
+    assert counts == Counts(wanted=1, new=1)
+    assert list(table["encoder"]) == ["stub"]
+
+
+def test_an_encoder_that_fails_with_every_clip_is_named(
+    tmp_path: Path, stub: StubEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sounds = Sounds()
+    sounds.faulty = {float(i): BROKEN for i in range(40)}
+    result = embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=sounds)
+    assert result.exclusions[["item_kind", "reason"]].to_numpy().tolist() == [
+        ["encoder", "encoder failed"]
+    ]
+
+
+def test_what_was_finished_before_a_crash_is_kept(
+    tmp_path: Path, stub: StubEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_SAVE_EVERY_S", 0.0)
+
+    def crash(done: int, _: int) -> None:
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        embed_clips(
+            settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, None, Sounds(), progress=crash
+        )
+    again = embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
+    assert again.counts == Counts(wanted=40, reused=32, new=8)
+
+
+def test_training_recordings_are_not_embedded_and_the_check_would_see_it(
+    tmp_path: Path, stub: StubEncoder
+) -> None:
+    clips = CLIPS.frame(MANY)
+    everything = embed_clips(settings(tmp_path), "b", clips, VIDEOS, read_segments=Sounds())
+    stub.training_recordings = frozenset({"hash of v1"})
+    result = embed_clips(settings(tmp_path), "b", clips, VIDEOS, read_segments=Sounds())
+    assert set(result.exclusions["reason"]) == {"training split"}
+    assert len(result.embeddings) + len(result.exclusions) == 40
+    check = training_clips_embedded
+    assert check(settings(tmp_path), clips, VIDEOS, result.embeddings).empty
+    offending = check(settings(tmp_path), clips, VIDEOS, everything.embeddings)
+    assert set(offending["video_id"]) == {"v1"}
+    assert len(offending) == len(result.exclusions)
+
+
+def test_unusable_clips_are_not_asked_for(tmp_path: Path, stub: StubEncoder) -> None:
+    clips = CLIPS.frame([clip("good", 1, 2), clip("bad", 3, 4, usable=False, reason="silent")])
+    result = embed_clips(settings(tmp_path), "b", clips, VIDEOS, read_segments=Sounds())
+    assert list(result.embeddings["clip_id"]) == ["good"]
+    assert result.counts.wanted == 1
+
+
+def test_each_distinct_text_is_embedded_once(tmp_path: Path, stub: StubEncoder) -> None:
+    captions = CAPTIONS.frame(
+        {"benchmark": "b", "caption_id": str(i), "text": text, "text_id": text_id(text)}
+        for i, text in enumerate(["cut bread", "cut bread ", "pour"])
+    )
+    clips = CLIPS.frame([clip("pour", 0, 1), clip("wash", 1, 2)])
+    descriptions = pd.DataFrame({"description": ["a knife", "a knife", "pour"]})
+    wanted = wanted_texts(captions, clips, QUESTIONS.frame([]), descriptions)
+    assert sorted(wanted["text"]) == ["a knife", "cut bread", "pour", "wash"]
+    table, counts = embed_texts(settings(tmp_path), "b", wanted)
+    assert counts == Counts(wanted=4, new=4)
+    assert sorted(stub.texts) == sorted(wanted["text"])
+    again, counts = embed_texts(settings(tmp_path), "b", wanted, table)
+    assert counts == Counts(wanted=4, reused=4)
+    assert len(stub.texts) == 4
+    pd.testing.assert_frame_equal(table, again)
+
+
+def test_questions_ask_for_their_texts_only(tmp_path: Path) -> None:
+    questions = QUESTIONS.frame(
+        {
+            "benchmark": "b",
+            "question_id": str(i),
+            "kind": "inter",
+            "text": f"q{i}",
+            "text_id": text_id(f"q{i}"),
+            "options": ["a", "b", "c", "d", "e"],
+            "answer": 0,
+            "usable": i > 0,
+        }
+        for i in range(3)
+    )
+    no_descriptions = pd.DataFrame({"description": []})
+    clips = CLIPS.frame([clip("option", 0, 1)])
+    wanted = wanted_texts(CAPTIONS.frame([]), clips, questions, no_descriptions)
+    assert sorted(wanted["text"]) == ["q1", "q2"]
+
+
+def brought(tmp_path: Path, clips: dict[str, list[float]], texts: dict[str, list[float]]) -> Any:
+    audio_file, text_file = tmp_path / "audio.parquet", tmp_path / "texts.parquet"
+    pd.DataFrame({"clip_id": list(clips), "vector": list(clips.values())}).to_parquet(audio_file)
+    pd.DataFrame({"text": list(texts), "vector": list(texts.values())}).to_parquet(text_file)
+    own = PrecomputedSettings(kind="precomputed", audio=audio_file, text=text_file)
+    return SimpleNamespace(encoders={"own": own}, seeds=(0,), vectors_dir=tmp_path / "vectors")
+
+
+def test_precomputed_vectors_are_looked_up_and_gaps_are_named(tmp_path: Path) -> None:
+    given = brought(tmp_path, {"a": [3.0, 4.0], "z": [1.0, 0.0]}, {"pour": [0.0, 2.0]})
+    clips = CLIPS.frame([clip("a", 0, 1), clip("b", 1, 2)])
+    result = embed_clips(given, "b", clips, VIDEOS)
+    np.testing.assert_allclose(result.embeddings["vector"].iloc[0], [0.6, 0.8])
+    assert result.exclusions[["item_id", "reason"]].to_numpy().tolist() == [["b", "no vector"]]
+    assert result.counts == Counts(wanted=2, reused=1, failed=1)
+    asked = pd.DataFrame({"text": ["pour", "cut"]})
+    table, counts = embed_texts(given, "b", asked.assign(text_id=asked["text"].map(text_id)))
+    assert list(table["text_id"]) == [text_id("pour")]
+    assert counts == Counts(wanted=2, reused=1, failed=1)
+
+
+@pytest.mark.parametrize(
+    ("clips", "says"),
+    [
+        ({"a": [1.0, float("nan")]}, "row 0"),
+        ({"a": [0.0, 0.0]}, "row 0"),
+        ({"a": [1.0], "b": [1.0, 2.0]}, "1 to 2 dimensions"),
+        ({"a": [1.0, 2.0, 3.0]}, "bring both of one space"),
+    ],
+)
+def test_precomputed_vectors_that_make_no_sense_exclude_the_encoder(
+    tmp_path: Path, clips: dict[str, list[float]], says: str
+) -> None:
+    given = brought(tmp_path, clips, {"pour": [0.0, 2.0]})
+    result = embed_clips(given, "b", CLIPS.frame([clip("a", 0, 1)]), VIDEOS)
+    assert result.exclusions["item_kind"].tolist() == ["encoder"]
+    assert says in result.exclusions["detail"].iloc[0]
+
+
+def test_embedding_known_vectors_needs_no_torch(tmp_path: Path, stub: StubEncoder) -> None:
+    embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
+    assert "torch" not in sys.modules or sys.modules["torch"] is None
