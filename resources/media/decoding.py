@@ -8,6 +8,8 @@ on a sample. Positions count samples from the recording's time zero.
 from __future__ import annotations
 
 import itertools
+import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,8 @@ DAMAGED = "damaged"
 _JITTER_S = 0.02
 """Time stamps off by less are rounding (Matroska counts milliseconds), not a gap."""
 _LONGEST_GAP_S = 3600.0
+_CONTAINER_TOLERANCE_S = 1.0
+"""Containers round their length up to whole frames of their slowest stream."""
 _UNKNOWN_LENGTH = 1 << 62
 """libsndfile's length of a file whose header leaves it open is near 2**63."""
 
@@ -92,6 +96,7 @@ class SoundFileAudio:
     """WAV, FLAC and OGG through libsndfile."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         try:
             self._file = sf.SoundFile(path)
         except sf.LibsndfileError as error:
@@ -101,7 +106,9 @@ class SoundFileAudio:
         self.position = 0
 
     def declared_s(self) -> float | None:
-        """Seconds by the header (see `Audio`)."""
+        """Seconds by the header (see `Audio`); libsndfile hides it where a WAV is shorter."""
+        if self._file.format == "WAV":
+            return _declared_by_wav(self._path)
         frames = self._file.frames
         return frames / self.sample_rate if frames < _UNKNOWN_LENGTH else None
 
@@ -121,6 +128,8 @@ class SoundFileAudio:
                 f"{error.error_string}",
             ) from error
         self.position += len(samples)
+        if not len(samples) and self._file.format == "OGG" and not _ends_as_ogg(self._path):
+            raise MediaError(DAMAGED, "it stops before the last page of its stream")
         return mono(samples, axis=1)
 
     def __enter__(self) -> Self:
@@ -128,6 +137,40 @@ class SoundFileAudio:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def _declared_by_wav(path: Path) -> float | None:
+    """The length that a WAV file's `data` chunk claims; None where a stream's writer left it open.
+
+    Raises:
+        MediaError: the chunks make no sense.
+    """
+    with path.open("rb") as file:
+        file.seek(12)
+        bytes_per_second = 0
+        while len(header := file.read(8)) == 8:
+            name, size = struct.unpack("<4sI", header)
+            if name == b"data":
+                is_open = size in {0, 0xFFFFFFFF} or not bytes_per_second
+                return None if is_open else size / bytes_per_second
+            if name == b"fmt ":
+                bytes_per_second = struct.unpack_from("<8xI", file.read(size))[0]
+                size = 0
+            file.seek(size + size % 2, os.SEEK_CUR)
+    raise MediaError(DAMAGED, "it holds no `data` chunk")
+
+
+def _ends_as_ogg(path: Path) -> bool:
+    """Whether the last Ogg page is there in full, marked as the stream's last."""
+    longest_page = 27 + 255 + 255 * 255
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - longest_page))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 0x04:
+        return False
+    lacing = page[27 : 27 + page[26]]
+    return len(page) >= 27 + len(lacing) + sum(lacing)
 
 
 class ContainerAudio:
@@ -160,10 +203,10 @@ class ContainerAudio:
         if self._stream.duration is not None:
             return float(self._stream.duration * self._stream.time_base)
         tag = self._stream.metadata.get("DURATION")
-        if tag:
-            hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-        return None
+        if not tag:
+            return None
+        hours, minutes, seconds = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
     def skip_to(self, sample: int) -> None:
         """Nothing: a compressed stream is exact only when decoded from its start."""
@@ -183,8 +226,19 @@ class ContainerAudio:
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def _decode(self) -> Iterator[Any]:
-        for packet in self._container.demux(self._stream):
-            yield from packet.decode()
+        """The stream's frames. Where only the container says how long it is, all of it is read."""
+        declared, end = self._container.duration, 0.0
+        by_container = self.declared_s() is None and declared is not None
+        streams = self._container.streams if by_container else [self._stream]
+        for packet in self._container.demux(*streams):
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index == self._stream.index:
+                yield from packet.decode()
+        if by_container and end < declared / 1e6 - _CONTAINER_TOLERANCE_S:
+            raise MediaError(
+                DAMAGED, f"it stops at {end:.3f} s of the {declared / 1e6:.3f} s that it declares"
+            )
 
     def _next_frame(self) -> Any:
         import av

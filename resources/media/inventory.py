@@ -130,6 +130,8 @@ def _probe(audio: Audio) -> Probe:
     declared = audio.declared_s()
     try:
         while len(block := audio.read_block()):
+            if not np.isfinite(block).all():
+                raise MediaError(DAMAGED, "it holds samples that are no finite numbers")
             peak = max(peak, float(np.abs(block).max()))
     except MediaError as error:
         reason, detail = error.reason, error.detail
