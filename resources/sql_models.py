@@ -94,6 +94,9 @@ def column_lineage(models: Iterable[SqlModel]) -> Lineage:
 
     Args:
         models: in the order in which they can be created (see `in_order`).
+
+    Raises:
+        SqlModelError: a column is not in the table it is selected from.
     """
     known: dict[str, list[str]] = {name: model.names for name, model in TABLES.items()}
     lineage: Lineage = {}
@@ -151,10 +154,14 @@ def _reads(file: Path, sql: str) -> tuple[str, ...]:
     from sqlglot import exp
     from sqlglot.optimizer.scope import traverse_scope
 
-    sources = (
-        source for scope in traverse_scope(_parse(file, sql)) for source in scope.sources.values()
-    )
-    return tuple(sorted({source.name for source in sources if isinstance(source, exp.Table)}))
+    # A table function, such as `range(3)`, is a source without a name.
+    names = {
+        source.name
+        for scope in traverse_scope(_parse(file, sql))
+        for source in scope.sources.values()
+        if isinstance(source, exp.Table)
+    }
+    return tuple(sorted(names - {""}))
 
 
 def _model_lineage(
@@ -167,19 +174,30 @@ def _model_lineage(
     # Names suffice to trace columns: the types are of no account here.
     schema = {name: dict.fromkeys(known[name], "VARCHAR") for name in model.reads if name in known}
     try:
-        nodes = lineage(None, _parse(model.file, model.sql), schema=schema, dialect=DIALECT)
+        nodes = lineage(
+            None,
+            _parse(model.file, model.sql),
+            schema=schema,
+            dialect=DIALECT,
+            trim_selects=False,
+        )
     except errors.SqlglotError as error:
         raise SqlModelError(f"{model.file}: {error}") from error
-    return {column: _origins(node) for column, node in nodes.items()}
+    strange = sorted(set(model.columns) - set(nodes))
+    if strange:
+        raise SqlModelError(f"{model.file}: its header describes columns it lacks: {strange}")
+    return {column: _origins(model, node, known) for column, node in nodes.items()}
 
 
-def _origins(node: Any) -> list[tuple[str, str]]:
+def _origins(model: SqlModel, node: Any, known: dict[str, list[str]]) -> list[tuple[str, str]]:
     from sqlglot import exp
 
-    return sorted(
-        {
-            (leaf.expression.name, leaf.name.rpartition(".")[2].strip('"'))
-            for leaf in node.walk()
-            if isinstance(leaf.expression, exp.Table)
-        }
-    )
+    origins = {
+        (leaf.expression.name, leaf.name.rpartition(".")[2].strip('"'))
+        for leaf in node.walk()
+        if isinstance(leaf.expression, exp.Table) and leaf.expression.name in known
+    }
+    for table, column in sorted(origins):
+        if column not in known[table]:
+            raise SqlModelError(f"{model.file}: {table} has no column {column}")
+    return sorted(origins)

@@ -1,8 +1,8 @@
 """The DuckDB file: built aside from the lake and the SQL models, checked, and swapped in whole.
 
 Readers keep the file that they opened; who opens it next sees the new one. Nobody ever writes
-into the published file, so nothing that holds it open can be in the way (design section 3). The
-models are `dbt_like_sql/*.sql`; `sql_models` knows what they read and where their columns come from.
+into the published file, so nothing that holds it open can be in the way (design section 3).
+`dbt_like_sql/*.sql` are the models; `sql_models` knows what they read and what columns come from.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Publication:
 
 Part = tuple[str, str, str | None, str]
 """One line of the table `publication`: kind, name, benchmark, version."""
+Said = dict[str, dict[str, str | None]]
+"""For each table and model, what each of its columns means, where somebody said it."""
 
 
 def publish(
@@ -132,7 +134,9 @@ def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise WarehouseError(
             f"{target} is not there yet: materialize `warehouse` first (or `sound-approach run`)"
         )
-    connection = duckdb.connect()
+    # A file that is no DuckDB file makes DuckDB look for an extension that could read it: not on
+    # the network.
+    connection = duckdb.connect(config={"autoinstall_known_extensions": "false"})
     try:
         try:
             connection.execute(f"ATTACH {_text(str(target))} AS warehouse (READ_ONLY)")
@@ -185,9 +189,9 @@ def _build(
             if kind == "table":
                 _insert(connection, name, lake.read_arrow(TABLES[name], benchmark))
         _create_publication(connection, parts)
-        lineage = column_lineage(models)
+        said = _column_texts(models)
         for model in models:
-            _create_model(connection, model, lineage[model.name])
+            _create_model(connection, model, said)
         for check in checks:
             _check(connection, check)
         return {name: _count(connection, name) for name in _names(connection)}
@@ -233,16 +237,8 @@ def _create_publication(connection: duckdb.DuckDBPyConnection, parts: list[Part]
     _comment(connection, "TABLE", PUBLICATION, PUBLICATION_COMMENT)
 
 
-def _create_model(
-    connection: duckdb.DuckDBPyConnection,
-    model: SqlModel,
-    sources: dict[str, list[tuple[str, str]]],
-) -> None:
-    """One SQL model as a view or table, with its comments.
-
-    A column that carries on exactly one column of a table, under the same name, carries on its
-    comment too; the file's header describes the others.
-    """
+def _create_model(connection: duckdb.DuckDBPyConnection, model: SqlModel, said: Said) -> None:
+    """One SQL model as a view or table, with its comments."""
     import duckdb
 
     kind = "TABLE" if model.materialized else "VIEW"
@@ -251,21 +247,32 @@ def _create_model(
     except duckdb.Error as error:
         raise WarehouseError(f"{model.file}: {error}") from error
     _comment(connection, kind, model.name, model.description)
-    for column, origins in sources.items():
-        inherited = _inherited(connection, column, origins)
-        _comment_column(connection, model.name, column, model.columns.get(column) or inherited)
+    for column, text in said[model.name].items():
+        if text:
+            _comment_column(connection, model.name, column, text)
 
 
-def _inherited(
-    connection: duckdb.DuckDBPyConnection, column: str, origins: list[tuple[str, str]]
-) -> str | None:
-    tables = [table for table, name in origins if name == column]
-    found = connection.execute(
-        "SELECT DISTINCT comment FROM duckdb_columns() "
-        "WHERE column_name = ? AND list_contains(?, table_name) AND comment IS NOT NULL",
-        [column, tables],
-    ).fetchall()
-    return str(found[0][0]) if len(found) == 1 else None
+def _column_texts(models: list[SqlModel]) -> Said:
+    """What each column of each table and model means.
+
+    A model's header says it. A column that carries on one column of a table under the same name
+    means what that one means.
+    """
+    said: Said = {
+        table.name: {column.name: column.description for column in table.columns}
+        for table in TABLES.values()
+    }
+    for name, columns in column_lineage(models).items():
+        said[name] = {
+            column: _inherited(said, column, origins) for column, origins in columns.items()
+        }
+        said[name].update(next(model.columns for model in models if model.name == name))
+    return said
+
+
+def _inherited(said: Said, column: str, origins: list[tuple[str, str]]) -> str | None:
+    texts = {said[table].get(name) for table, name in origins if name == column}
+    return texts.pop() if len(texts) == 1 else None
 
 
 def _check(connection: duckdb.DuckDBPyConnection, check: SqlModel) -> None:
