@@ -80,7 +80,7 @@ class Recording:
     @property
     def duration_s(self) -> float:
         """Its length in seconds."""
-        return sum(len(piece) for _, piece in self._pieces) / RATE - self.cut_s
+        return round(sum(len(piece) for _, piece in self._pieces) / RATE - self.cut_s, 2)
 
     @property
     def samples(self) -> NDArray[np.float32]:
@@ -97,11 +97,9 @@ class Recording:
             kinds.insert(len(kinds) // 2, SILENCE)
         pieces: list[tuple[str | None, NDArray[np.float32]]] = []
         for kind in kinds:
-            pause = _STEP * int(rng.integers(20, 80))
-            hiss = 1e-3 * rng.standard_normal(pause, dtype=np.float32)
             sound = np.zeros(4 * RATE, np.float32) if kind == SILENCE else synthesise(kind, rng)
-            pieces += [(None, hiss), (kind, sound[: len(sound) // _STEP * _STEP])]
-        return pieces
+            pieces += [(None, _pause(rng)), (kind, sound[: len(sound) // _STEP * _STEP])]
+        return [*pieces, (None, _pause(rng))]
 
 
 def scored_recordings() -> list[Recording]:
@@ -112,7 +110,7 @@ def scored_recordings() -> list[Recording]:
         Recording("S01_03", "wav", 103),
         Recording("S02_01", "mp4", 104),
         Recording("S02_02", "flac", 105),
-        Recording("S02_03", "flac", 106, cut_s=1.2),
+        Recording("S02_03", "flac", 106, cut_s=2.0),
         Recording("S03_01", "wav", 107),
         Recording("S03_02", "mp4", 108),
         Recording("S03_03", "flac", 109, late_s=20.0),
@@ -137,6 +135,11 @@ def write_recording(recording: Recording, folder: Path) -> Path:
     else:
         _write_mp4(file, _stereo(recording.samples))
     return file
+
+
+def _pause(rng: np.random.Generator) -> NDArray[np.float32]:
+    """0.2 to 0.8 s of faint hiss."""
+    return 1e-3 * rng.standard_normal(_STEP * int(rng.integers(20, 80)), dtype=np.float32)
 
 
 def _stereo(samples: NDArray[np.float32]) -> NDArray[np.float32]:
