@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from filelock import FileLock
@@ -53,10 +54,10 @@ def write_sample(folder: Path) -> None:
 
 def _write_all(folder: Path, version: str) -> None:
     scored, training = scored_recordings(), training_recordings()
-    for recording in scored:
-        write_recording(recording, folder / "recordings" / recording.participant_id)
-    for recording in training:
-        write_recording(recording, folder / "training")
+    folders = [folder / "recordings" / recording.participant_id for recording in scored]
+    folders += [folder / "training"] * len(training)
+    with ThreadPoolExecutor() as threads:  # numpy and the codecs leave Python's lock
+        list(threads.map(write_recording, [*scored, *training], folders))
     write_annotations(scored, folder / "annotations")
     write_training_list(training, folder / "training" / "train.csv")
     files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
