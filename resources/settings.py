@@ -121,7 +121,17 @@ class RecordedSettings(Strict):
 
 
 class OpenAISettings(Strict):
-    """OpenAI, or any server that speaks its protocol. The key stays in the environment."""
+    """OpenAI, or any server that speaks its protocol. The key stays in the environment.
+
+    Attributes:
+        response_format: how the server is asked for the answer's form; older ones know less.
+        timeout_s: for one try of a request.
+        deadline_s: for all tries of a request, waits included.
+        max_attempts: how often a request without an answer is sent.
+        max_answers: how many bad answers to a question are looked at before it is quarantined.
+        budget_usd: what one run may spend.
+        prices: the price list; by default the project's `prices.yaml`.
+    """
 
     provider: Literal["openai"]
     base_url: str | None = None
@@ -129,8 +139,13 @@ class OpenAISettings(Strict):
     concurrency: int = Field(default=16, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
+    response_format: Literal["json_schema", "json_object", "text"] = "json_schema"
     timeout_s: float = Field(default=60.0, gt=0)
+    deadline_s: float = Field(default=600.0, gt=0)
     max_attempts: int = Field(default=6, ge=1)
+    max_answers: int = Field(default=3, ge=1)
+    budget_usd: float | None = Field(default=None, ge=0)
+    prices: ResolvedPath | None = None
 
 
 AnyLanguageModel = Annotated[RecordedSettings | OpenAISettings, Field(discriminator="provider")]
@@ -157,7 +172,11 @@ AnyEncoder = Annotated[MelRidgeSettings | PrecomputedSettings, Field(discriminat
 
 
 class MetricsSettings(Strict):
-    """How numbers are made (method section 8)."""
+    """How numbers are made (method section 8).
+
+    `multiple_choice_ties`: a right option that ties with k - 1 others scores 1/k, or, as
+    published, the first of the tied is taken. `randomisations`: draws of the paired test.
+    """
 
     relevance_kinds: tuple[Literal["caption", "verb", "noun"], ...] = ("caption",)
     protocols: tuple[Literal["subset_gallery", "full_gallery"], ...] = (
@@ -165,7 +184,10 @@ class MetricsSettings(Strict):
         "full_gallery",
     )
     dual_softmax: bool = False
+    dual_softmax_temperature: float = Field(default=500.0, gt=0)
+    multiple_choice_ties: Literal["shared", "first"] = "shared"
     resamples: int = Field(default=2000, ge=100)
+    randomisations: int = Field(default=10_000, ge=100)
     cluster: Literal["video", "participant"] = "video"
     seed: int = 0
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 AUDIOCAPS_CLIP_S = 10.0
 """AudioCaps gives starts only: its clips last ten seconds, as AudioSet's do."""
+
+_ADVICE = "\n\n"
+"""DuckDB's errors go on with advice on its own options after an empty line."""
 
 AUDIOCAPS_COLUMNS = {"youtube_id": "VARCHAR", "start_time": "DOUBLE", "caption": "VARCHAR"}
 KINETICS_COLUMNS = {
@@ -85,12 +88,13 @@ def build_few_shot_examples(settings: FewShotSettings, visual_words: Sequence[st
     pairs = join_annotations(settings)
     if pairs.empty:
         return FEW_SHOT_EXAMPLES.frame([])
-    reasons = [
-        _reject(row.visual_text, row.audio_caption, row.overlap_s, settings, visual_words)
-        for row in pairs.itertuples()
-    ]
-    verdicts = pairs.assign(reason=reasons, kept=[reason is None for reason in reasons])
-    return FEW_SHOT_EXAMPLES.frame(verdicts[FEW_SHOT_EXAMPLES.names])
+    rows: list[Any] = pairs.drop(columns="joined_rows").to_dict("records")
+    for row in rows:
+        row["reason"] = _reject(
+            row["visual_text"], row["audio_caption"], row["overlap_s"], settings, visual_words
+        )
+        row["kept"] = row["reason"] is None
+    return FEW_SHOT_EXAMPLES.frame(rows)
 
 
 def join_annotations(settings: FewShotSettings) -> pd.DataFrame:
@@ -128,7 +132,9 @@ def select_examples(
         FewShotError: fewer pairs are kept than asked for.
     """
     kept = pool[pool["kept"].astype(bool)] if len(pool) else pool
-    pairs = sorted({(r.visual_text, r.audio_caption) for r in kept.itertuples()})
+    pairs: list[tuple[str, str]] = sorted(
+        set(zip(kept["visual_text"], kept["audio_caption"], strict=True))
+    )
     if len(pairs) < count:
         raise FewShotError(
             f"{count} few-shot examples are wanted and the pool keeps {len(pairs)} of {len(pool)} "
@@ -183,7 +189,7 @@ def _load(
         except duckdb.Error as error:
             raise FewShotError(
                 f"{file}: not a CSV with the columns {', '.join(columns)}, as `few_shot.{name}:` "
-                f"needs it: {error}"
+                f"needs it: {str(error).split(_ADVICE)[0]}"
             ) from error
 
 

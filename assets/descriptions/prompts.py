@@ -21,7 +21,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, ValidationError, model_validator
 
 from assets.descriptions.few_shot import Example, FewShotError, select_examples
-from resources.language_model.question import Question, canonical_json
+from resources.hashing import canonical_json
+from resources.language_model.question import Question
 from resources.settings import Name, Settings, Strict
 from resources.tables import LEVELS, PROMPTS, text_id
 
@@ -319,7 +320,7 @@ def _prompt(given: PromptFile, model: str, file: str) -> Prompt:
         purpose=given.purpose,
         about=given.about.strip(),
         model=model,
-        parameters=given.parameters,
+        parameters={name: _whole(value) for name, value in given.parameters.items()},
         examples=given.examples,
         messages=given.messages,
         answer_schema=_schema(given.answer),
@@ -327,6 +328,11 @@ def _prompt(given: PromptFile, model: str, file: str) -> Prompt:
         benchmarks=given.benchmarks,
         file=file,
     )
+
+
+def _whole(value: str | bool | int | float) -> str | bool | int | float:
+    """1.0 as 1, so that writing a number otherwise is no other question."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _schema(answer: Mapping[str, Literal["string"] | tuple[str, ...]]) -> dict[str, Any]:

@@ -6,30 +6,29 @@ grouped into requests, retried or paid is no part of it (design section 4).
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Protocol
+
+from resources.hashing import canonical_hash
 
 Message = Mapping[str, str]
 """One chat message: `role` and `content`."""
 
+ProblemClass = Literal[
+    "empty", "unchanged", "too_long", "visual", "schema", "ids", "refusal", "cut_off",
+    "rate_limit", "server", "connection", "timeout", "rejected",
+]  # fmt: skip
+"""How an answer can fail. The last five mean that none came; the others, that it was no good."""
 
-def canonical_json(value: Any) -> str:
-    """JSON in one spelling: sorted keys, no spaces, whole numbers without a decimal point."""
-    return json.dumps(_canonical(value), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+TRANSPORT_PROBLEMS: frozenset[ProblemClass] = frozenset(
+    {"rate_limit", "server", "connection", "timeout", "rejected"}
+)
 
 
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+class LanguageModelError(RuntimeError):
+    """A language model can't be asked at all; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -66,4 +65,81 @@ class Question:
             "parameters": self.parameters,
             "answer_schema": self.answer_schema,
         }
-        return hashlib.sha256(canonical_json(decides).encode()).hexdigest()
+        return canonical_hash(decides)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why an answer can't be used."""
+
+    kind: ProblemClass
+    detail: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question's answer: its fields, and the model that gave it, as the server names it."""
+
+    fields: Mapping[str, str]
+    model: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A question without a usable answer: why, what came back, after how many tries."""
+
+    problem: Problem
+    raw: str | None
+    attempts: int
+
+
+Check = Callable[[Question, Mapping[str, str]], Problem | None]
+"""Judges an answer that has the right form; None: it is good."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the asking is: of `total` questions `done` need no more work."""
+
+    done: int
+    total: int
+    seconds: float
+    spent_usd: float | None
+    """None where a price is unknown."""
+
+    @property
+    def per_second(self) -> float:
+        """Questions answered a second so far."""
+        return self.done / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """At this rate; None before the first answer."""
+        return (self.total - self.done) / self.per_second if self.done else None
+
+
+@dataclass
+class Answers:
+    """What became of every question, by key: in exactly one of the three."""
+
+    answered: dict[str, Answer] = field(default_factory=dict)
+    quarantined: dict[str, Failure] = field(default_factory=dict)
+    not_asked: dict[str, str] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    """Which of the answers were there before anybody was asked."""
+
+
+class LanguageModel(Protocol):
+    """Whatever answers questions: a recorded file, or a server behind the ledger."""
+
+    def ask(self, questions: Sequence[Question], check: Check) -> Answers:
+        """Answer every question, from what is known where that is possible.
+
+        Args:
+            questions: any number, repeated ones allowed.
+            check: judges each answer, also the known ones.
+
+        Raises:
+            LanguageModelError: none can be asked, or a recorded answer is missing.
+        """
+        ...

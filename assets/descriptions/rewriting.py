@@ -1,0 +1,313 @@
+"""Texts become audio descriptions, and get their informativeness graded (method section 7).
+
+Each distinct text of a benchmark is put to each prompt once. What comes back is checked; what can't
+be used, or was not asked, is listed by `description_exclusions` and is in no table.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from assets.descriptions.few_shot import find_visual_words
+from assets.descriptions.prompts import Prompt, examples_of, render
+from resources.counts import Counts
+from resources.language_model.ledger import Ledger
+from resources.language_model.question import (
+    Answer,
+    Answers,
+    LanguageModel,
+    Problem,
+    Question,
+)
+from resources.language_model.replies import REFUSAL
+from resources.tables import DESCRIPTIONS, INFORMATIVENESS, REQUESTS, SUBSET_MEMBERS
+
+LONGEST_CHARACTERS = 300
+"""A description is one or two sentences; AudioCaps' longest caption has 212 characters."""
+
+
+@dataclass
+class Outcome:
+    """One table made from a language model's answers, and what is missing from it.
+
+    Attributes:
+        table: DESCRIPTIONS or INFORMATIVENESS.
+        counts: rows by what became of them.
+        exclusions: one row a text and variant that has no answer, in the form of EXCLUSIONS.
+        not_asked: how many of the missing were not asked at all.
+    """
+
+    table: pd.DataFrame
+    counts: Counts
+    exclusions: list[dict[str, Any]]
+    not_asked: int
+
+
+def wanted_texts(captions: pd.DataFrame, questions: pd.DataFrame) -> pd.DataFrame:
+    """The distinct texts of a benchmark that are queries: of captions, and of usable questions.
+
+    Returns:
+        `text_id, text`, one row a text, sorted by `text_id`.
+    """
+    usable = questions[questions["usable"].astype(bool)] if len(questions) else questions
+    both = pd.concat([captions[["text_id", "text"]], usable[["text_id", "text"]]])
+    return both.drop_duplicates("text_id").sort_values("text_id", ignore_index=True)
+
+
+def build_descriptions(
+    benchmark: str,
+    texts: pd.DataFrame,
+    prompts: Sequence[Prompt],
+    pool: pd.DataFrame,
+    model: LanguageModel,
+    visual_words: Sequence[str],
+    last: pd.DataFrame | None = None,
+) -> Outcome:
+    """Rewrite every text with every prompt of purpose `describe` that is for the benchmark.
+
+    Args:
+        benchmark: its name.
+        texts: `text_id, text`, distinct.
+        prompts: all prompts of the run.
+        pool: FEW_SHOT_EXAMPLES.
+        model: whom to ask.
+        visual_words: words that a description must not have.
+        last: the table as it was, to tell new rows from stale ones.
+
+    Raises:
+        LanguageModelError: the model can't be asked, or has no recorded answer.
+        FewShotError: a prompt wants more examples than there are.
+    """
+
+    def check(question: Question, fields: Mapping[str, str]) -> Problem | None:
+        return check_description(question.text, fields["description"], visual_words)
+
+    asked = _questions(benchmark, texts, prompts, pool, "describe")
+    answers = model.ask(asked, check)
+    rows = [
+        {
+            **_common(benchmark, question, answer),
+            "variant": question.variant,
+            "description": answer.fields["description"].strip(),
+        }
+        for question, answer in _answered(asked, answers)
+    ]
+    table = DESCRIPTIONS.frame(rows)
+    return _outcome(benchmark, table, "variant", asked, answers, last)
+
+
+def build_informativeness(
+    benchmark: str,
+    texts: pd.DataFrame,
+    prompts: Sequence[Prompt],
+    pool: pd.DataFrame,
+    model: LanguageModel,
+    last: pd.DataFrame | None = None,
+) -> Outcome:
+    """Grade every text with every prompt of purpose `grade` (arguments: see `build_descriptions`).
+
+    A grade that is missing is missing: the text is in no subset, and in the exclusions.
+    """
+
+    def check(question: Question, fields: Mapping[str, str]) -> Problem | None:
+        return None
+
+    asked = _questions(benchmark, texts, prompts, pool, "grade")
+    answers = model.ask(asked, check)
+    rows = [
+        {
+            **_common(benchmark, question, answer),
+            "grader": question.variant,
+            "level": answer.fields["level"],
+            "reason": answer.fields.get("reason"),
+        }
+        for question, answer in _answered(asked, answers)
+    ]
+    table = INFORMATIVENESS.frame(rows)
+    return _outcome(benchmark, table, "grader", asked, answers, last)
+
+
+def check_description(text: str, description: str, visual_words: Sequence[str]) -> Problem | None:
+    """What makes a description unusable; None: nothing."""
+    clean = description.strip()
+    if not any(character.isalpha() for character in clean):
+        return Problem("empty", f"no words: {clean[:40]!r}")
+    if len(clean) > LONGEST_CHARACTERS:
+        return Problem("too_long", f"{len(clean)} characters, at most {LONGEST_CHARACTERS}")
+    if REFUSAL.match(clean):
+        return Problem("refusal", clean[:200])
+    if _folded(clean) == _folded(text):
+        return Problem("unchanged", "the description repeats the text")
+    if seen := find_visual_words(clean, visual_words):
+        return Problem("visual", f"speaks of what is seen: {', '.join(seen)}")
+    return None
+
+
+def build_subset_members(
+    benchmark: str,
+    informativeness: pd.DataFrame,
+    clips: pd.DataFrame,
+    captions: pd.DataFrame,
+    questions: pd.DataFrame,
+) -> pd.DataFrame:
+    """Which clips, captions and questions belong to which level, by each grader (method 7.2).
+
+    An item is in the level of its own text. Items without a grade are in none.
+
+    Returns:
+        SUBSET_MEMBERS.
+    """
+    levels = informativeness[["text_id", "grader", "level"]].astype(str)
+    items = pd.concat(
+        [
+            frame[["text_id", f"{kind}_id"]]
+            .rename(columns={f"{kind}_id": "item_id"})
+            .assign(item_kind=kind)
+            for kind, frame in (("clip", clips), ("caption", captions), ("question", questions))
+        ]
+    )
+    members = items.merge(levels, on="text_id").rename(columns={"level": "subset"})
+    return SUBSET_MEMBERS.frame(members.drop(columns="text_id").assign(benchmark=benchmark))
+
+
+def build_requests(
+    benchmark: str,
+    texts: pd.DataFrame,
+    prompts: Sequence[Prompt],
+    pool: pd.DataFrame,
+    ledger: Ledger | None,
+) -> pd.DataFrame:
+    """Every request of the ledger that asked one of the benchmark's questions (REQUESTS).
+
+    Args:
+        benchmark: its name.
+        texts: `text_id, text`, distinct.
+        prompts: all prompts of the run.
+        pool: FEW_SHOT_EXAMPLES.
+        ledger: None where answers are recorded: then no request was sent.
+    """
+    if ledger is None:
+        return REQUESTS.frame([])
+    asked = [
+        question
+        for purpose in ("describe", "grade")
+        for question in _questions(benchmark, texts, prompts, pool, purpose)
+    ]
+    found = pd.DataFrame(ledger.requests_about(question.key for question in asked))
+    if found.empty:
+        return REQUESTS.frame([])
+    names = [name for name in REQUESTS.names if name != "benchmark"]
+    return REQUESTS.frame(found[names].assign(benchmark=benchmark))
+
+
+def _questions(
+    benchmark: str, texts: pd.DataFrame, prompts: Sequence[Prompt], pool: pd.DataFrame, purpose: str
+) -> list[Question]:
+    asked: list[Question] = []
+    for prompt in prompts:
+        if prompt.purpose == purpose and prompt.is_for(benchmark):
+            examples = examples_of(prompt, pool)
+            asked += [render(prompt, text, examples) for text in texts["text"]]
+    return asked
+
+
+def _answered(asked: Sequence[Question], answers: Answers) -> list[tuple[Question, Answer]]:
+    return [
+        (question, answers.answered[question.key])
+        for question in asked
+        if question.key in answers.answered
+    ]
+
+
+def _common(benchmark: str, question: Question, answer: Answer) -> dict[str, Any]:
+    return {
+        "benchmark": benchmark,
+        "text_id": question.text_id,
+        "text": question.text,
+        "model": answer.model,
+        "key": question.key,
+    }
+
+
+def _outcome(
+    benchmark: str,
+    table: pd.DataFrame,
+    variant_column: str,
+    asked: Sequence[Question],
+    answers: Answers,
+    last: pd.DataFrame | None,
+) -> Outcome:
+    """Count what became of every question; the sums add up, or it is an error."""
+    missing = [question for question in asked if question.key not in answers.answered]
+    rows = [_exclusion(benchmark, question, answers) for question in missing]
+    quarantined = sum(question.key in answers.quarantined for question in asked)
+    not_asked = sum(question.key in answers.not_asked for question in asked)
+    if len(asked) != len(table) + quarantined + not_asked:
+        raise AssertionError(
+            f"{len(asked)} questions became {len(table)} answers, {quarantined} quarantined and "
+            f"{not_asked} not asked"
+        )
+    kinds = _kinds(asked, answers, last, variant_column)
+    return Outcome(
+        table=table,
+        counts=Counts(wanted=len(asked), failed=len(missing), **kinds),
+        exclusions=rows,
+        not_asked=not_asked,
+    )
+
+
+def _kinds(
+    asked: Sequence[Question], answers: Answers, last: pd.DataFrame | None, variant_column: str
+) -> dict[str, int]:
+    """How many answers were reused, new, stale; how many rows of the last table are orphaned."""
+    before: dict[tuple[str, str], str] = {}
+    if last is not None:
+        before = {
+            (text_id, str(variant)): key
+            for text_id, variant, key in zip(
+                last["text_id"], last[variant_column], last["key"], strict=True
+            )
+        }
+    kinds: Counter[str] = Counter()
+    for question in asked:
+        if question.key not in answers.answered:
+            continue
+        if question.key in answers.known:
+            kinds["reused"] += 1
+        elif (question.text_id, question.variant) in before:
+            kinds["stale"] += 1
+        else:
+            kinds["new"] += 1
+    wanted = {(question.text_id, question.variant) for question in asked}
+    return {**kinds, "orphaned": len(set(before) - wanted)}
+
+
+def _exclusion(benchmark: str, question: Question, answers: Answers) -> dict[str, Any]:
+    failure = answers.quarantined.get(question.key)
+    reason: str = "not asked"
+    detail = answers.not_asked.get(question.key, "")
+    if failure:
+        reason = failure.problem.kind
+        detail = f"{failure.problem.detail} (after {failure.attempts} answers): {failure.raw}"
+    return {
+        "benchmark": benchmark,
+        "item_kind": "text",
+        "item_id": question.text_id,
+        "effect": "excluded",
+        "encoder": None,
+        "stage": "descriptions",
+        "reason": reason,
+        "detail": f"{question.variant}: {question.text!r}: {detail}",
+    }
+
+
+def _folded(text: str) -> str:
+    """A text without case, spacing and punctuation."""
+    kept = (c if c.isalnum() else " " for c in unicodedata.normalize("NFC", text).casefold())
+    return " ".join("".join(kept).split())

@@ -1,0 +1,567 @@
+"""The ledger: what was asked, what is being asked now, and every answer, for good.
+
+One row an answer (by key) and one row a request, in a database that several processes may use at
+once. SQLAlchemy Core over SQLite in WAL mode; the URL is the seam to another database.
+
+What holds it together:
+- a question is *claimed* before it is asked, so that of two processes one pays. A claim ends when
+  its owner releases it, when the owner's process is gone, or when its lease runs out;
+- a request is written down before it is sent, its answers as soon as they arrive. One thread
+  writes, many changes a commit, and whoever must not go on before the commit waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from resources.language_model.question import LanguageModelError, Problem, Question
+
+LEASE_S = 60.0
+"""How long a claim holds without a sign of life from its owner."""
+
+CHUNK = 500
+"""Keys in one statement; SQLite's limit on variables is far above."""
+
+METADATA = sa.MetaData()
+
+ANSWERS = sa.Table(
+    "answers",
+    METADATA,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # open, in_batch, answered, failed
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("text_id", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("fields", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("raw", sa.Text),
+    sa.Column("problem", sa.String(16)),
+    sa.Column("detail", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("request_id", sa.String(32)),
+    sa.Column("owner", sa.Text, index=True),
+    sa.Column("lease_until", sa.Float),
+)
+"""State `failed` is the quarantine: an answer came, and could not be used."""
+
+REQUESTS = sa.Table(
+    "requests",
+    METADATA,
+    sa.Column("request_id", sa.String(32), primary_key=True),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("raw_answer", sa.Text),
+    sa.Column("problem", sa.String(16)),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("reserved_usd", sa.Float),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("batch", sa.String(32), index=True),
+    sa.Column("owner", sa.Text),
+)
+"""States: queued, sent, in_batch, answered, failed."""
+
+MEMBERS = sa.Table(
+    "members",
+    METADATA,
+    sa.Column("request_id", sa.String(32), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String(64), nullable=False, index=True),
+)
+
+BATCHES = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("batch", sa.String(32), primary_key=True),
+    sa.Column("server", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # intended, uploaded, submitted, collected
+    sa.Column("file_id", sa.Text),
+    sa.Column("batch_id", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until", sa.Float),
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What the ledger knows under a key.
+
+    Attributes:
+        state: `open` (asked for, no answer yet), `in_batch`, `answered`, `failed`.
+        fields: the answer, if one of the right form came.
+        model: that gave it.
+        attempts: how many answers were looked at and not taken, plus the one that was.
+    """
+
+    state: str
+    fields: Mapping[str, str] | None
+    model: str | None
+    raw: str | None
+    problem: str | None
+    detail: str | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A request that is about to be sent."""
+
+    questions: tuple[Question, ...]
+    body: str
+    reserved_usd: float | None
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request; `state` is answered or failed."""
+
+    request_id: str
+    state: str
+    attempts: int
+    raw_answer: str | None
+    problem: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one question of a request; `state` is answered, failed or open."""
+
+    key: str
+    state: str
+    fields: str | None
+    model: str | None
+    raw: str | None
+    problem: str | None
+    detail: str | None
+    attempts: int
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What came of claiming: keys now ours, and keys that another process is asking."""
+
+    ours: set[str]
+    others: set[str]
+
+
+class Ledger:
+    """One ledger, opened by one process. Close it, or use it as a context."""
+
+    def __init__(self, url: str) -> None:
+        self.owner = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._engine = _engine(url)
+        with self._write() as connection:
+            METADATA.create_all(connection)
+        self._writer = _Writer(self._engine)
+
+    @classmethod
+    def in_folder(cls, cache_dir: Path) -> Ledger:
+        """The SQLite ledger that all configs with this cache share."""
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        return cls(f"sqlite:///{cache_dir / 'ledger.sqlite'}")
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Commit what is pending, give claims back, let go of the database."""
+        self._writer.close()
+        self.release()
+        self._engine.dispose()
+
+    def look_up(self, keys: Iterable[str]) -> dict[str, Stored]:
+        """What is known under these keys; keys never asked are absent."""
+        columns = [ANSWERS.c.key, *(ANSWERS.c[name] for name in Stored.__dataclass_fields__)]
+        found: dict[str, Stored] = {}
+        with self._engine.connect() as connection:
+            for chunk in _chunks(list(keys)):
+                rows = connection.execute(sa.select(*columns).where(ANSWERS.c.key.in_(chunk)))
+                for key, state, fields, *rest in rows:
+                    found[key] = Stored(state, json.loads(fields) if fields else None, *rest)
+        return found
+
+    def claim(self, questions: Sequence[Question], attempts: Mapping[str, int]) -> Claims:
+        """Take questions for this process, but not from a live one that is asking them.
+
+        Args:
+            questions: to be asked.
+            attempts: by key the attempts that `look_up` saw; a question that has moved on since
+                is not taken, so that its new answer is looked at before it is asked again.
+
+        Returns:
+            Keys now ours, and those of another process. A key in neither has moved on.
+        """
+        ours: set[str] = set()
+        others: set[str] = set()
+        now = time.time()
+        with self._write() as connection:
+            for chunk in _chunks(list(questions)):
+                rows = self._holders(connection, [question.key for question in chunk])
+                for question in chunk:
+                    row = rows.get(question.key)
+                    if row is None:
+                        ours.add(question.key)
+                    elif row.owner != self.owner and is_alive(row.owner, row.lease_until, now):
+                        others.add(question.key)
+                    elif row.state != "in_batch" and row.attempts == attempts[question.key]:
+                        ours.add(question.key)
+                mine = [question for question in chunk if question.key in ours]
+                self._take(connection, mine, now + LEASE_S)
+        return Claims(ours, others)
+
+    def renew(self) -> None:
+        """Extend this process's claims; call it more often than `LEASE_S`."""
+        until = time.time() + LEASE_S
+        with self._write() as connection:
+            for table in (ANSWERS, BATCHES):
+                connection.execute(
+                    sa.update(table).where(table.c.owner == self.owner).values(lease_until=until)
+                )
+
+    def release(self) -> None:
+        """Give back whatever this process claims and has not answered."""
+        with self._write() as connection:
+            for table in (ANSWERS, BATCHES):
+                connection.execute(
+                    sa.update(table)
+                    .where(table.c.owner == self.owner)
+                    .values(owner=None, lease_until=None)
+                )
+
+    def intend(self, intents: Sequence[Intent]) -> Future[None]:
+        """Write requests down as sent; they may leave once the future is done."""
+        return self._writer.put("intend", [(intent, self.owner) for intent in intents])
+
+    def settle(self, outcome: Outcome, verdicts: Sequence[Verdict]) -> Future[None]:
+        """Write down what became of a request and of its questions."""
+        return self._writer.put("settle", [(outcome, list(verdicts))])
+
+    def rejudge(self, verdicts: Mapping[str, Problem | None]) -> None:
+        """Change what is thought of stored answers, because the checks have changed."""
+        if not verdicts:
+            return
+        change = (
+            sa.update(ANSWERS)
+            .where(ANSWERS.c.key == sa.bindparam("b_key"))
+            .values({name: sa.bindparam(name) for name in ("state", "problem", "detail")})
+        )
+        rows = [
+            {
+                "b_key": key,
+                "state": "failed" if problem else "answered",
+                "problem": problem.kind if problem else None,
+                "detail": problem.detail if problem else None,
+            }
+            for key, problem in verdicts.items()
+        ]
+        with self._write() as connection:
+            connection.execute(change, rows)
+
+    def fail_lost_requests(self) -> int:
+        """Mark requests as failed whose process died while they were in flight.
+
+        Returns:
+            How many there were: each may have been paid without an answer.
+        """
+        now = time.time()
+        with self._write() as connection:
+            rows = connection.execute(
+                sa.select(REQUESTS.c.request_id, REQUESTS.c.owner).where(REQUESTS.c.state == "sent")
+            ).all()
+            lost = [key for key, owner in rows if not is_alive(owner, now + 1, now)]
+            for chunk in _chunks(lost):
+                connection.execute(
+                    sa.update(REQUESTS)
+                    .where(REQUESTS.c.request_id.in_(chunk))
+                    .values(state="failed", problem="lost")
+                )
+        return len(lost)
+
+    def requests_about(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """The requests that asked any of these keys, with all their members' text ids."""
+        found: dict[str, dict[str, Any]] = {}
+        with self._engine.connect() as connection:
+            for chunk in _chunks(sorted(set(keys))):
+                about = sa.select(MEMBERS.c.request_id).where(MEMBERS.c.key.in_(chunk))
+                rows = connection.execute(
+                    sa.select(REQUESTS).where(REQUESTS.c.request_id.in_(about))
+                ).mappings()
+                found.update({row["request_id"]: {**row, "text_ids": []} for row in rows})
+            for chunk in _chunks(sorted(found)):
+                members = connection.execute(
+                    sa.select(MEMBERS.c.request_id, ANSWERS.c.text_id)
+                    .join(ANSWERS, ANSWERS.c.key == MEMBERS.c.key)
+                    .where(MEMBERS.c.request_id.in_(chunk))
+                    .order_by(MEMBERS.c.request_id, MEMBERS.c.position)
+                )
+                for request_id, text_id in members:
+                    found[request_id]["text_ids"].append(text_id)
+        return [found[request_id] for request_id in sorted(found)]
+
+    def recorded_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Answers in the form of a recorded file (see `recorded.py`), where there are any."""
+        columns = [ANSWERS.c[name] for name in ("key", "model", "variant", "text", "fields")]
+        rows: list[dict[str, Any]] = []
+        with self._engine.connect() as connection:
+            for chunk in _chunks(sorted(set(keys))):
+                found = connection.execute(
+                    sa.select(*columns).where(
+                        ANSWERS.c.key.in_(chunk), ANSWERS.c.state == "answered"
+                    )
+                ).mappings()
+                for row in found:
+                    given = {name: row[name] for name in ("key", "model", "variant", "text")}
+                    rows.append({**given, "answer": json.loads(row["fields"])})
+        return rows
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with _transaction(self._engine) as connection:
+            yield connection
+
+    def _holders(self, connection: sa.Connection, keys: Sequence[str]) -> dict[str, Any]:
+        """Rows of `key, state, owner, lease_until, attempts`, by key, locked where locks exist."""
+        names = ("key", "state", "owner", "lease_until", "attempts")
+        wanted = sa.select(*(ANSWERS.c[name] for name in names)).where(ANSWERS.c.key.in_(keys))
+        return {row.key: row for row in connection.execute(wanted.with_for_update())}
+
+    def _take(self, connection: sa.Connection, questions: Sequence[Question], until: float) -> None:
+        if not questions:
+            return
+        insert = _insert(self._engine)(ANSWERS)
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["key"],
+                set_={"owner": insert.excluded.owner, "lease_until": insert.excluded.lease_until},
+            ),
+            [
+                {
+                    "key": question.key,
+                    "state": "open",
+                    "variant": question.variant,
+                    "text_id": question.text_id,
+                    "text": question.text,
+                    "attempts": 0,
+                    "owner": self.owner,
+                    "lease_until": until,
+                }
+                for question in questions
+            ],
+        )
+
+
+def is_alive(owner: str | None, lease_until: float | None, now: float) -> bool:
+    """Whether a claim still holds: its process lives, as far as can be seen, and so does its lease.
+
+    A process of this machine is looked for; of another one only the lease is known.
+    """
+    if owner is None or lease_until is None or lease_until < now:
+        return False
+    machine, process, _ = owner.rsplit(":", 2)
+    if machine != _machine():
+        return True
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _Writer:
+    """One thread that writes: whatever is waiting goes into one commit."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._waiting: queue.SimpleQueue[tuple[str, list[Any], Future[None]] | None]
+        self._waiting = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+
+    def put(self, kind: str, payload: list[Any]) -> Future[None]:
+        future: Future[None] = Future()
+        self._waiting.put((kind, payload, future))
+        return future
+
+    def close(self) -> None:
+        if self._thread.is_alive():
+            self._waiting.put(None)
+            self._thread.join()
+
+    def _run(self) -> None:
+        while (batch := self._next()) is not None:
+            try:
+                with _transaction(self._engine) as connection:
+                    _apply_intents(
+                        connection, [p for k, ps, _ in batch if k == "intend" for p in ps]
+                    )
+                    _apply_outcomes(
+                        connection, [p for k, ps, _ in batch if k == "settle" for p in ps]
+                    )
+            except Exception as error:  # every waiter must hear of it
+                for _, _, future in batch:
+                    future.set_exception(error)
+            else:
+                for _, _, future in batch:
+                    future.set_result(None)
+
+    def _next(self) -> list[tuple[str, list[Any], Future[None]]] | None:
+        first = self._waiting.get()
+        if first is None:
+            return None
+        batch = [first]
+        while not self._waiting.empty():
+            item = self._waiting.get()
+            if item is None:
+                self._waiting.put(None)
+                break
+            batch.append(item)
+        return batch
+
+
+def _apply_intents(connection: sa.Connection, intents: Sequence[tuple[Intent, str]]) -> None:
+    if not intents:
+        return
+    connection.execute(
+        sa.insert(REQUESTS),
+        [
+            {
+                "request_id": intent.request_id,
+                "variant": intent.questions[0].variant,
+                "model": intent.questions[0].model,
+                "state": "sent",
+                "attempts": 0,
+                "body": intent.body,
+                "reserved_usd": intent.reserved_usd,
+                "owner": owner,
+            }
+            for intent, owner in intents
+        ],
+    )
+    connection.execute(
+        sa.insert(MEMBERS),
+        [
+            {"request_id": intent.request_id, "position": position, "key": question.key}
+            for intent, _ in intents
+            for position, question in enumerate(intent.questions)
+        ],
+    )
+
+
+_SETTLE_REQUEST = (
+    sa.update(REQUESTS)
+    .where(REQUESTS.c.request_id == sa.bindparam("b_request_id"))
+    .values(
+        {name: sa.bindparam(name) for name in Outcome.__dataclass_fields__ if name != "request_id"}
+    )
+)
+_SETTLE_ANSWER = (
+    sa.update(ANSWERS)
+    .where(ANSWERS.c.key == sa.bindparam("b_key"))
+    .values({name: sa.bindparam(name) for name in Verdict.__dataclass_fields__ if name != "key"})
+)
+_LET_GO = (
+    sa.update(ANSWERS)
+    .where(ANSWERS.c.key == sa.bindparam("b_key"))
+    .values(owner=None, lease_until=None)
+)
+
+
+def _apply_outcomes(
+    connection: sa.Connection, settled: Sequence[tuple[Outcome, list[Verdict]]]
+) -> None:
+    if not settled:
+        return
+    outcomes = [{**asdict(outcome), "b_request_id": outcome.request_id} for outcome, _ in settled]
+    connection.execute(_SETTLE_REQUEST, [_without(row, "request_id") for row in outcomes])
+    verdicts = [verdict for _, given in settled for verdict in given]
+    if verdicts:
+        rows = [{**asdict(verdict), "b_key": verdict.key} for verdict in verdicts]
+        connection.execute(_SETTLE_ANSWER, [_without(row, "key") for row in rows])
+    done = [{"b_key": verdict.key} for verdict in verdicts if verdict.state != "open"]
+    if done:
+        connection.execute(_LET_GO, done)
+
+
+def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
+
+
+def _engine(url: str) -> sa.Engine:
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """WAL lets readers read while one writes; a writer waits for another up to a minute."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 60000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at the start where we mean to write, so that no upgrade can fail."""
+    immediate = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+@contextmanager
+def _transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        raise LanguageModelError(
+            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. Is "
+            "the disk full, or the folder read-only?"
+        ) from error
+
+
+def _insert(engine: sa.Engine) -> Any:
+    """The dialect's INSERT that knows ON CONFLICT."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+
+
+def _machine() -> str:
+    """Where process ids mean the same: the host, and on Linux its process namespace."""
+    namespace = Path("/proc/self/ns/pid")
+    inside = namespace.readlink().name if namespace.is_symlink() else ""
+    return f"{socket.gethostname()}/{inside}"
+
+
+def _chunks(items: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

@@ -1,0 +1,450 @@
+"""Asking one request after the other, many at a time, with the OpenAI SDK.
+
+A request is in the ledger before it leaves, and its slot is free again only when its answer is in
+the ledger: what a killed process can pay twice is what was in flight, at most `concurrency`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, cast
+
+from resources.language_model.asking import Asking
+from resources.language_model.ledger import LEASE_S, Intent, Ledger, Outcome, Verdict
+from resources.language_model.pace import Pace, back_off_s
+from resources.language_model.prices import Budget, Prices, token_bound
+from resources.language_model.question import (
+    Check,
+    LanguageModelError,
+    Problem,
+    Progress,
+    Question,
+)
+from resources.language_model.replies import Judged, Reply, judge_reply, read_reply, request_body
+from resources.settings import OpenAISettings
+
+if TYPE_CHECKING:
+    import openai
+
+OPENAI_URL = "https://api.openai.com/v1"
+GRACE_S = 15.0
+"""How long requests in flight are waited for when the run is to stop."""
+
+OVER_BUDGET = "over budget"
+
+
+class OnlineSender:
+    """Sends questions to a chat-completions server under its limits and a budget.
+
+    Args:
+        settings: server, limits, tries.
+        ledger: where intents and answers go.
+        prices: what tokens cost.
+        budget: what may be spent; None: no limit.
+        progress: called after every answered request.
+    """
+
+    def __init__(
+        self,
+        settings: OpenAISettings,
+        ledger: Ledger,
+        prices: Prices,
+        budget: Budget | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.ledger = ledger
+        self.prices = prices
+        self.budget = budget
+        self.progress = progress
+        self.pace = Pace(settings.requests_per_minute, settings.tokens_per_minute)
+        self.tokens_per_character = 0.3
+        self.tokens_per_answer = 30.0
+
+    def send(self, asking: Sequence[Asking], check: Check) -> Mapping[str, str]:
+        """Ask each question once (see `Sender.send`).
+
+        Raises:
+            LanguageModelError: the server refuses altogether (key, model, parameters), or nothing
+                gets through; what has arrived is kept.
+            KeyboardInterrupt: by Ctrl-C, after requests in flight were waited for.
+        """
+        if self.budget:
+            self._require_prices(asking)
+        self.ledger.fail_lost_requests()
+        run = _Run(
+            self, group_questions(asking), {a.question.key: a.attempts for a in asking}, check
+        )
+        asyncio.run(run.go())
+        return run.given_up
+
+    def estimate_tokens(self, body: str, questions: int) -> float:
+        """About how many tokens a request takes, from what was observed so far."""
+        return len(body) * self.tokens_per_character + self.tokens_per_answer * questions
+
+    def observe(self, body: str, reply: Reply, questions: int) -> None:
+        """Learn from what a request really took."""
+        if reply.prompt_tokens and reply.completion_tokens:
+            self.tokens_per_character = reply.prompt_tokens / max(len(body), 1)
+            mine = reply.completion_tokens / questions
+            self.tokens_per_answer += 0.1 * (mine - self.tokens_per_answer)
+
+    def _require_prices(self, asking: Sequence[Asking]) -> None:
+        unknown = sorted({a.question.model for a in asking} - set(self.prices.models))
+        if unknown:
+            raise LanguageModelError(
+                f"a budget can't be kept: the price of {', '.join(unknown)} is unknown. Add it to "
+                "prices.yaml (0 for a model that costs nothing)."
+            )
+
+
+class _Run:
+    """One call of `send`: its queue, its workers, and why it stopped."""
+
+    def __init__(
+        self,
+        sender: OnlineSender,
+        groups: Sequence[tuple[Question, ...]],
+        attempts: Mapping[str, int],
+        check: Check,
+    ) -> None:
+        self.sender = sender
+        self.settings = sender.settings
+        self.ledger = sender.ledger
+        self.budget = sender.budget
+        self.groups = groups
+        self.attempts = attempts
+        self.check = check
+        self.given_up: dict[str, str] = {}
+        self.stop_reason: str | None = None
+        self.fatal: LanguageModelError | None = None
+        self.failures_in_a_row = 0
+        self.in_flight: set[asyncio.Task[None]] = set()
+        self.ready: asyncio.Queue[Intent | None] = asyncio.Queue(self.settings.concurrency)
+        self.settled = asyncio.Event()
+        self.outstanding = 0
+        self.done = 0
+        self.total = sum(len(group) for group in groups)
+        self.spent: float | None = 0.0
+        self.secret = os.environ.get(self.settings.api_key_variable, "")
+
+    async def go(self) -> None:
+        self.started = time.monotonic()
+        async with open_client(self.settings) as self.client:
+            workers = [asyncio.create_task(self._work()) for _ in range(self.settings.concurrency)]
+            others = [asyncio.create_task(self._feed()), asyncio.create_task(self._renew())]
+            try:
+                await self._until_done(workers, others[0])
+            except asyncio.CancelledError:
+                await self._finish_in_flight(workers, others[0])
+                raise
+            finally:
+                for task in [*workers, *others]:
+                    task.cancel()
+                await asyncio.gather(*workers, *others, return_exceptions=True)
+        if self.fatal:
+            raise self.fatal
+
+    async def _until_done(
+        self, workers: list[asyncio.Task[None]], feeder: asyncio.Task[None]
+    ) -> None:
+        """Wait for all; an unexpected error of one is everybody's end."""
+        finished, _ = await asyncio.wait([*workers, feeder], return_when=asyncio.FIRST_EXCEPTION)
+        for task in finished:
+            task.result()
+
+    async def _finish_in_flight(
+        self, workers: list[asyncio.Task[None]], feeder: asyncio.Task[None]
+    ) -> None:
+        self.stop_reason = "interrupted"
+        feeder.cancel()
+        for worker in workers:
+            if worker not in self.in_flight:
+                worker.cancel()
+        if self.in_flight:
+            await asyncio.wait(list(self.in_flight), timeout=min(GRACE_S, self.settings.timeout_s))
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_S / 3)
+            await asyncio.to_thread(self.ledger.renew)
+
+    async def _feed(self) -> None:
+        """Write requests down ahead of the workers, as many at a time as there are slots."""
+        waiting = list(self.groups)[::-1]
+        while waiting and not self.stop_reason:
+            intents: list[Intent] = []
+            while waiting and len(intents) < self.settings.concurrency:
+                intent = self._intend(waiting[-1])
+                if not self._reserve(intent):
+                    break
+                intents.append(intent)
+                waiting.pop()
+            if intents:
+                self.outstanding += len(intents)
+                await asyncio.wrap_future(self.ledger.intend(intents))
+                for intent in intents:
+                    await self.ready.put(intent)
+            elif self.outstanding:
+                self.settled.clear()
+                await self.settled.wait()
+            else:
+                self.stop_reason = OVER_BUDGET
+        for group in waiting:
+            self._give_up(group, self.stop_reason or "")
+        for _ in range(self.settings.concurrency):
+            await self.ready.put(None)
+
+    def _intend(self, group: tuple[Question, ...]) -> Intent:
+        body = json.dumps(request_body(group, self.settings.response_format), ensure_ascii=False)
+        tokens = token_bound(body, group[0].parameters, len(group))
+        return Intent(group, body, self.sender.prices.cost(group[0].model, *tokens))
+
+    def _reserve(self, intent: Intent) -> bool:
+        return self.budget is None or self.budget.reserve(intent.reserved_usd or 0.0)
+
+    async def _work(self) -> None:
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        while (intent := await self.ready.get()) is not None:
+            if self.stop_reason:
+                await self._drop(intent)
+                continue
+            body = intent.body
+            await self.sender.pace.turn(self.sender.estimate_tokens(body, len(intent.questions)))
+            self.in_flight.add(task)
+            try:
+                await self._request(intent)
+            finally:
+                self.in_flight.discard(task)
+            if self.stop_reason == "interrupted":
+                return
+
+    async def _drop(self, intent: Intent) -> None:
+        """Take back a request that was written down and never left."""
+        self._give_up(intent.questions, self.stop_reason or "")
+        await self._settle(
+            intent,
+            Outcome(intent.request_id, "failed", 0, None, "not_sent", None, None, 0.0),
+            [],
+            0.0,
+        )
+
+    async def _request(self, intent: Intent) -> None:
+        """Send one request until it is answered, refused, or given up."""
+        deadline = time.monotonic() + self.settings.deadline_s
+        maybe_paid = 0.0
+        for attempt in range(1, self.settings.max_attempts + 1):
+            problem, headers, raw = await self._try(intent)
+            if problem is None:
+                await self._answered(intent, attempt, raw or "", maybe_paid)
+                return
+            if problem.kind in ("timeout", "connection"):
+                maybe_paid += intent.reserved_usd or 0.0
+            wait = back_off_s(attempt, headers)
+            last = attempt == self.settings.max_attempts or time.monotonic() + wait > deadline
+            if problem.kind == "rejected" or self.stop_reason or last:
+                await self._failed(intent, attempt, problem, raw, maybe_paid)
+                return
+            if problem.kind == "rate_limit":
+                self.sender.pace.pause(wait)
+            else:
+                await asyncio.sleep(wait)
+            await self.sender.pace.turn(0)
+
+    async def _try(self, intent: Intent) -> tuple[Problem | None, Mapping[str, str], str | None]:
+        """One try: the problem, if there is one, the headers, and the raw body."""
+        import openai
+
+        body = json.loads(intent.body)
+        try:
+            response = await self.client.chat.completions.with_raw_response.create(
+                model=body.pop("model"), messages=body.pop("messages"), extra_body=body
+            )
+        except openai.APIStatusError as error:
+            raw = self._redact(error.response.text)
+            return self._status_problem(error, raw), error.response.headers, raw
+        except openai.APITimeoutError:
+            return Problem("timeout", f"no answer in {self.settings.timeout_s} s"), {}, None
+        except openai.APIConnectionError as error:
+            cause = error.__cause__ or error
+            return Problem("connection", self._redact(f"{type(cause).__name__}: {cause}")), {}, None
+        self.sender.pace.heed(response.headers)
+        return None, response.headers, self._redact(response.text)
+
+    def _status_problem(self, error: openai.APIStatusError, raw: str) -> Problem:
+        """What an HTTP status means; one that no retry can mend ends the run."""
+        status, detail = error.status_code, f"HTTP {error.status_code}: {raw[:300]}"
+        if status in (401, 403, 404) or error.code == "insufficient_quota":
+            self._end(
+                f"refuses ({detail}). Check the key in the environment variable "
+                f"{self.settings.api_key_variable}, the model's name in the prompt, "
+                "`language_model.base_url`, and the account"
+            )
+            return Problem("rejected", detail)
+        if status == 429:
+            return Problem("rate_limit", detail)
+        if status in (408, 409) or status >= 500:
+            return Problem("server", detail)
+        return Problem("rejected", detail)
+
+    async def _answered(self, intent: Intent, attempt: int, raw: str, maybe_paid: float) -> None:
+        self.failures_in_a_row = 0
+        try:
+            reply = read_reply(raw)
+        except ValueError as error:
+            reply = Reply(None, None, None, "", None, None, raw)
+            problem = Problem("schema", str(error)[:200])
+            judged: list[Judged] = [(None, problem)] * len(intent.questions)
+        else:
+            judged = judge_reply(reply, intent.questions)
+            self.sender.observe(intent.body, reply, len(intent.questions))
+        verdicts = [
+            self._verdict(question, fields, problem, reply, intent)
+            for question, (fields, problem) in zip(intent.questions, judged, strict=True)
+        ]
+        cost = self._cost(intent, reply)
+        outcome = Outcome(
+            intent.request_id, "answered", attempt, raw, None,
+            reply.prompt_tokens, reply.completion_tokens, cost,
+        )  # fmt: skip
+        self.spent = None if cost is None or self.spent is None else self.spent + cost
+        paid = intent.reserved_usd if cost is None else cost
+        await self._settle(intent, outcome, verdicts, (paid or 0.0) + maybe_paid)
+
+    def _verdict(
+        self,
+        question: Question,
+        fields: Mapping[str, str] | None,
+        problem: Problem | None,
+        reply: Reply,
+        intent: Intent,
+    ) -> Verdict:
+        if problem is None and fields is not None:
+            problem = self.check(question, fields)
+        return Verdict(
+            key=question.key,
+            state="failed" if problem else "answered",
+            fields=None if fields is None else json.dumps(dict(fields), ensure_ascii=False),
+            model=reply.model or question.model,
+            raw=reply.content if reply.content is not None else reply.raw,
+            problem=problem.kind if problem else None,
+            detail=problem.detail if problem else None,
+            attempts=self.attempts[question.key] + 1,
+            request_id=intent.request_id,
+        )
+
+    async def _failed(
+        self, intent: Intent, attempt: int, problem: Problem, raw: str | None, maybe_paid: float
+    ) -> None:
+        """No answer came. Questions stay open for the next run; a server that is down ends this."""
+        self.failures_in_a_row += 1
+        self._give_up(intent.questions, f"{problem.kind}: {problem.detail}")
+        if self.failures_in_a_row >= max(5, self.settings.concurrency):
+            self._end(
+                f"gave no answer to {self.failures_in_a_row} requests in a row; the last time: "
+                f"{problem.detail}"
+            )
+        outcome = Outcome(intent.request_id, "failed", attempt, raw, problem.kind, None, None, None)
+        await self._settle(intent, outcome, self._still_open(intent, problem), maybe_paid)
+
+    def _still_open(self, intent: Intent, problem: Problem) -> list[Verdict]:
+        return [
+            Verdict(
+                question.key,
+                "open",
+                None,
+                None,
+                None,
+                problem.kind,
+                problem.detail,
+                self.attempts[question.key],
+                intent.request_id,
+            )
+            for question in intent.questions
+            if self.attempts[question.key] == 0
+        ]
+
+    async def _settle(
+        self, intent: Intent, outcome: Outcome, verdicts: Sequence[Verdict], paid: float
+    ) -> None:
+        await asyncio.wrap_future(self.ledger.settle(outcome, verdicts))
+        if self.budget:
+            self.budget.settle(intent.reserved_usd or 0.0, paid)
+        self.outstanding -= 1
+        self.settled.set()
+        self.done += len(verdicts)
+        if self.sender.progress:
+            seconds = time.monotonic() - self.started
+            self.sender.progress(Progress(self.done, self.total, seconds, self.spent))
+
+    def _cost(self, intent: Intent, reply: Reply) -> float | None:
+        if reply.prompt_tokens is None or reply.completion_tokens is None:
+            return None
+        model = intent.questions[0].model
+        return self.sender.prices.cost(model, reply.prompt_tokens, reply.completion_tokens)
+
+    def _give_up(self, questions: Sequence[Question], reason: str) -> None:
+        for question in questions:
+            self.given_up[question.key] = reason
+
+    def _end(self, what: str) -> None:
+        """Stop everything: nothing good can come of asking on."""
+        server = self.settings.base_url or OPENAI_URL
+        self.fatal = self.fatal or LanguageModelError(
+            f"the language model at {server} {what}. Answers that have arrived are kept."
+        )
+        self.stop_reason = self.stop_reason or "the server can't be used"
+
+    def _redact(self, text: str) -> str:
+        """A server may repeat the key in its errors; nothing of ours ever does."""
+        return text.replace(self.secret, "[key]") if self.secret else text
+
+
+def group_questions(asking: Sequence[Asking]) -> list[tuple[Question, ...]]:
+    """Questions as requests: first tries of a prompt together, if it allows; others alone."""
+    groups: list[tuple[Question, ...]] = []
+    together: dict[tuple[str, str], list[Question]] = {}
+    for item in asking:
+        question = item.question
+        if item.attempts or question.texts_per_request == 1:
+            groups.append((question,))
+            continue
+        same = together.setdefault((question.variant, question.model), [])
+        same.append(question)
+        if len(same) == question.texts_per_request:
+            groups.append(tuple(same))
+            same.clear()
+    return groups + [tuple(rest) for rest in together.values() if rest]
+
+
+@asynccontextmanager
+async def open_client(settings: OpenAISettings) -> AsyncIterator[openai.AsyncOpenAI]:
+    """The SDK's client; retries are ours, so that each is counted.
+
+    Raises:
+        LanguageModelError: no key is set and the server is OpenAI's.
+    """
+    import openai
+
+    key = os.environ.get(settings.api_key_variable)
+    if not key and settings.base_url is None:
+        raise LanguageModelError(
+            f"the environment variable {settings.api_key_variable} is not set: it holds the key "
+            "for OpenAI. Set it, or name another server under `language_model.base_url:`."
+        )
+    client = openai.AsyncOpenAI(
+        api_key=key or "no key",
+        base_url=settings.base_url or OPENAI_URL,
+        timeout=settings.timeout_s,
+        max_retries=0,
+    )
+    try:
+        yield client
+    finally:
+        with suppress(RuntimeError):
+            await client.close()

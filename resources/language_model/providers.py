@@ -1,0 +1,52 @@
+"""Which language model a config names, opened and closed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from resources.language_model.asking import LedgerModel
+from resources.language_model.ledger import Ledger
+from resources.language_model.online import OnlineSender
+from resources.language_model.prices import Budget, load_prices
+from resources.language_model.question import LanguageModel, Progress
+from resources.language_model.recorded import RecordedAnswers
+from resources.settings import RecordedSettings, Settings
+
+
+@contextmanager
+def open_language_model(
+    settings: Settings,
+    budget: Budget | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Iterator[LanguageModel]:
+    """The config's language model, with the ledger of its `cache_dir` where it needs one.
+
+    Args:
+        settings: the config.
+        budget: what may be spent, shared by all that is asked with it; by default the config's
+            `budget_usd`, for this opening alone.
+        progress: called after every answered request.
+
+    Raises:
+        LanguageModelError: ledger or price list can't be opened.
+    """
+    chosen = settings.language_model
+    if isinstance(chosen, RecordedSettings):
+        yield RecordedAnswers(chosen.answers)
+        return
+    if budget is None and chosen.budget_usd is not None:
+        budget = Budget(chosen.budget_usd)
+    with Ledger.in_folder(settings.cache_dir) as ledger:
+        sender = OnlineSender(chosen, ledger, load_prices(chosen.prices), budget, progress)
+        yield LedgerModel(ledger, sender, chosen.max_answers)
+
+
+@contextmanager
+def open_ledger(settings: Settings) -> Iterator[Ledger | None]:
+    """The ledger that the config's provider keeps; None where answers come from a file."""
+    if isinstance(settings.language_model, RecordedSettings):
+        yield None
+        return
+    with Ledger.in_folder(settings.cache_dir) as ledger:
+        yield ledger
