@@ -1,0 +1,1 @@
+"""Retrieval: similarity, metrics, random floors, intervals and comparisons (method section 8)."""
