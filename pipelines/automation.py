@@ -95,14 +95,12 @@ def ask(
     return dg.SensorResult(skip_reason="; ".join(notes))
 
 
-def inputs_changed(
-    job: dg.UnresolvedAssetJobDefinition, benchmarks: tuple[str, ...]
-) -> dg.SensorDefinition:
+def inputs_changed(benchmarks: tuple[str, ...]) -> dg.SensorDefinition:
     """The sensor that notices every edit, on by default."""
 
     @dg.sensor(
         name="inputs_changed",
-        job=job,
+        job_name=REFRESH,
         minimum_interval_seconds=TICK_S,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Prompts, config, annotations, media, checkpoints or code changed since the "
@@ -114,14 +112,12 @@ def inputs_changed(
     return sensor
 
 
-def nightly(
-    job: dg.UnresolvedAssetJobDefinition, benchmarks: tuple[str, ...], cron: str
-) -> dg.ScheduleDefinition:
+def nightly(benchmarks: tuple[str, ...], cron: str) -> dg.ScheduleDefinition:
     """The schedule that asks the same question once a night, for whoever turns the sensor off."""
 
     @dg.schedule(
         name="nightly",
-        job=job,
+        job_name=REFRESH,
         cron_schedule=cron,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description="Asks what `inputs_changed` asks, once a night.",

@@ -14,14 +14,13 @@ from resources.table_assets import LakeIOManager
 def build_definitions(settings: Settings) -> dg.Definitions:
     """All assets, the job, the sensor and the schedule, for one config."""
     benchmarks = dg.StaticPartitionsDefinition(list(settings.benchmarks))
-    job = refresh(benchmarks)
     project = TaggedProject(config_file=str(settings.config_file), limit=settings.limit)
     return dg.Definitions(
         assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
         asset_checks=[check for table in CHAIN for check in table.checks(benchmarks)],
-        jobs=[job],
-        sensors=[inputs_changed(job, tuple(settings.benchmarks))],
-        schedules=[nightly(job, tuple(settings.benchmarks), settings.automation.nightly)],
+        jobs=[refresh(benchmarks)],
+        sensors=[inputs_changed(tuple(settings.benchmarks))],
+        schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],
         resources={"project": project, "lake": LakeIOManager(project=project)},
         executor=dg.in_process_executor,
     )

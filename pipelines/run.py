@@ -42,7 +42,7 @@ def run_benchmarks(
 ) -> list[Outcome]:
     """Materialize the graph for each benchmark in turn; a failed one doesn't stop the next."""
     prepare_home(settings)
-    job = build_definitions(settings).get_job_def(REFRESH)
+    job = build_definitions(settings).resolve_job_def(REFRESH)
     names = list(benchmarks)
     columns = (
         TextColumn("[bold]{task.description:<12}"),

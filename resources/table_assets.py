@@ -8,6 +8,7 @@ said in `tables.py`, how it is made in its stage's plain modules.
 import hashlib
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,10 @@ from resources.lake import Lake, Stamp
 from resources.settings import Settings, load_settings
 from resources.table_model import Column, ColumnType, TableModel
 from resources.tables import TABLES
+
+# dagster-pandas and partitioned checks are in use here knowingly, pinned to one release family.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+warnings.filterwarnings("ignore", category=dg.PreviewWarning)
 
 OWNERS = ["team:sound-approach"]
 PREVIEW_ROWS = 10
@@ -77,18 +82,18 @@ class Stage:
         stamp = self.lake.stamp(model, self.benchmark)
         return self.lake.read(model, self.benchmark) if stamp else None
 
-    def progress(self, what: str) -> Callable[[int, int], None]:
-        """A callback that logs `done` of `total`, with rate and time left, every few seconds."""
+    def progress(self, what: str) -> Callable[..., None]:
+        """A callback `(done, total, note="")` that logs them, with rate and time left, at times."""
         start = last = time.monotonic()
 
-        def report(done: int, total: int) -> None:
+        def report(done: int, total: int, note: str = "") -> None:
             nonlocal last
             now = time.monotonic()
             if now - last >= PROGRESS_EVERY_S and done:
                 last = now
                 rate = done / (now - start)
                 left = (total - done) / rate
-                self.log(f"{what}: {done:,} of {total:,}, {rate:.1f}/s, {left:.0f} s left")
+                self.log(f"{what}: {done:,} of {total:,}, {rate:.1f}/s, {left:.0f} s left {note}")
 
         return report
 

@@ -176,25 +176,28 @@ QUESTIONS = TableModel(
     key=("benchmark", "question_id"),
 )
 
+_LEFT_OUT = (
+    BENCHMARK,
+    _label(
+        "item_kind",
+        "What kind of thing.",
+        ("media", "clip", "caption", "question", "text", "encoder"),
+    ),
+    _string("item_id", "Its id."),
+    _label("effect", "Left out, or used in altered form.", ("excluded", "altered")),
+    _label("encoder", "For which encoder only; null: for all.", nullable=True),
+    _label("stage", "The stage that decided it."),
+    _label("reason", "Why, in a few fixed words."),
+    _string("detail", "Why, in full.", nullable=True),
+)
+_LEFT_OUT_KEY = ("benchmark", "stage", "item_kind", "item_id", "encoder", "reason", "detail")
+
 EXCLUSIONS = TableModel(
     "exclusions",
     "retrieval",
     "One thing left out or altered, by any stage: items read = items used + items here.",
-    (
-        BENCHMARK,
-        _label(
-            "item_kind",
-            "What kind of thing.",
-            ("media", "clip", "caption", "question", "text", "encoder"),
-        ),
-        _string("item_id", "Its id."),
-        _label("effect", "Left out, or used in altered form.", ("excluded", "altered")),
-        _label("encoder", "For which encoder only; null: for all.", nullable=True),
-        _label("stage", "The stage that decided it."),
-        _label("reason", "Why, in a few fixed words."),
-        _string("detail", "Why, in full.", nullable=True),
-    ),
-    key=("benchmark", "stage", "item_kind", "item_id", "encoder", "reason", "detail"),
+    _LEFT_OUT,
+    key=_LEFT_OUT_KEY,
 )
 
 # -------------------------------------------------------------------------- descriptions
@@ -285,6 +288,22 @@ INFORMATIVENESS = TableModel(
         KEY,
     ),
     key=("benchmark", "text_id", "grader"),
+)
+
+DESCRIPTION_EXCLUSIONS = TableModel(
+    "description_exclusions",
+    "descriptions",
+    "One text that a prompt has no description of, with the reason; `exclusions` repeats it.",
+    _LEFT_OUT,
+    key=_LEFT_OUT_KEY,
+)
+
+INFORMATIVENESS_EXCLUSIONS = TableModel(
+    "informativeness_exclusions",
+    "descriptions",
+    "One text that a grader gave no level, with the reason; `exclusions` repeats it.",
+    _LEFT_OUT,
+    key=_LEFT_OUT_KEY,
 )
 
 SUBSET_MEMBERS = TableModel(
@@ -450,7 +469,9 @@ TABLES: dict[str, TableModel] = {
         PROMPTS,
         REQUESTS,
         DESCRIPTIONS,
+        DESCRIPTION_EXCLUSIONS,
         INFORMATIVENESS,
+        INFORMATIVENESS_EXCLUSIONS,
         SUBSET_MEMBERS,
         AUDIO_EMBEDDINGS,
         EMBEDDING_EXCLUSIONS,

@@ -81,7 +81,7 @@ def warehouse(
     code_version="1",
 )
 def report(project: ProjectConfig) -> dg.MaterializeResult:
-    """The HTML report: tables, charts, exclusions and provenance in one file that opens from disk."""
+    """The HTML report: tables, charts, exclusions, provenance, in one file that opens from disk."""
     from assets.reports.report import write_report
 
     settings = project.settings()

@@ -7,7 +7,7 @@ import yaml
 
 from resources.lake import Lake
 from resources.settings import load_settings
-from resources.table_assets import ProjectConfig, LakeIOManager, Made, Stage, table_asset
+from resources.table_assets import LakeIOManager, Made, ProjectConfig, Stage, table_asset
 from resources.tables import CAPTIONS, MEDIA, text_id
 
 BENCHMARKS = dg.StaticPartitionsDefinition(["mine"])

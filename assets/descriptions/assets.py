@@ -1,0 +1,175 @@
+"""Declares the language-model tables: few-shot pool, prompts, descriptions, levels, requests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from assets.descriptions.few_shot import build_few_shot_examples, read_word_list
+from assets.descriptions.prompts import load_prompts, prompts_table
+from assets.descriptions.rewriting import (
+    Outcome,
+    build_descriptions,
+    build_informativeness,
+    build_requests,
+    build_subset_members,
+    wanted_texts,
+)
+from resources.hashing import canonical_hash
+from resources.language_model.providers import open_language_model, open_ledger
+from resources.language_model.question import Progress
+from resources.media.inventory import content_hash
+from resources.settings import RecordedSettings
+from resources.table_assets import Made, Stage, table_asset
+from resources.table_model import TableModel
+from resources.tables import (
+    CAPTIONS,
+    CLIPS,
+    DESCRIPTION_EXCLUSIONS,
+    DESCRIPTIONS,
+    FEW_SHOT_EXAMPLES,
+    INFORMATIVENESS,
+    INFORMATIVENESS_EXCLUSIONS,
+    PROMPTS,
+    QUESTIONS,
+    REQUESTS,
+    SUBSET_MEMBERS,
+)
+
+
+def _prompts(stage: Stage) -> Any:
+    return canonical_hash([repr(prompt) for prompt in load_prompts(stage.settings)])
+
+
+def _visual_words(stage: Stage) -> tuple[str, ...]:
+    return read_word_list(stage.settings.prompts_folder / "visual_words.txt")
+
+
+def _pool(stage: Stage) -> Any:
+    files = [*stage.settings.few_shot.audiocaps, *stage.settings.few_shot.kinetics]
+    pool = stage.settings.few_shot.model_dump(mode="json")
+    return [pool, [content_hash(file) for file in files if file.exists()], _visual_words(stage)]
+
+
+def _asked(stage: Stage) -> Any:
+    """Prompts, and the recorded file where answers come from one; a server decides no row."""
+    chosen = stage.settings.language_model
+    recorded = content_hash(chosen.answers) if isinstance(chosen, RecordedSettings) else None
+    return [_prompts(stage), _visual_words(stage), recorded]
+
+
+def _texts(stage: Stage) -> pd.DataFrame:
+    return wanted_texts(stage.table(CAPTIONS), stage.table(QUESTIONS))
+
+
+def _progress(stage: Stage) -> Callable[[Progress], None]:
+    report = stage.progress("answers")
+
+    def follow(progress: Progress) -> None:
+        spent = progress.spent_usd
+        report(progress.done, progress.total, "" if spent is None else f"${spent:.2f} spent")
+
+    return follow
+
+
+def _tables(outcome: Outcome, exclusions: TableModel) -> tuple[Made, pd.DataFrame]:
+    made = Made(outcome.table, outcome.counts.as_metadata(), complete=outcome.counts.failed == 0)
+    return made, exclusions.frame(outcome.exclusions)
+
+
+@table_asset(FEW_SHOT_EXAMPLES, code_version="1", version=_pool)
+def few_shot_examples(stage: Stage) -> pd.DataFrame:
+    """The overlap of Kinetics and AudioCaps: clips described by eye and by ear."""
+    return build_few_shot_examples(stage.settings.few_shot, _visual_words(stage))
+
+
+@table_asset(PROMPTS, reads=[FEW_SHOT_EXAMPLES], code_version="1", version=_prompts)
+def prompts(stage: Stage) -> pd.DataFrame:
+    """The prompts, as they are in their files now."""
+    return prompts_table(load_prompts(stage.settings), stage.table(FEW_SHOT_EXAMPLES))
+
+
+@table_asset(
+    DESCRIPTIONS,
+    DESCRIPTION_EXCLUSIONS,
+    reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS],
+    code_version="1",
+    version=_asked,
+    pool="language_model",
+)
+def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
+    """Rewrite every distinct text with every prompt; only unknown answers are asked for."""
+    with open_language_model(stage.settings, progress=_progress(stage)) as model:
+        outcome = build_descriptions(
+            stage.benchmark,
+            _texts(stage),
+            load_prompts(stage.settings),
+            stage.table(FEW_SHOT_EXAMPLES),
+            model,
+            _visual_words(stage),
+            stage.previous(DESCRIPTIONS),
+        )
+    return _tables(outcome, DESCRIPTION_EXCLUSIONS)
+
+
+@table_asset(
+    INFORMATIVENESS,
+    INFORMATIVENESS_EXCLUSIONS,
+    reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS],
+    code_version="1",
+    version=_asked,
+    pool="language_model",
+)
+def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
+    """Grade every distinct text: how well can its action be told from its sound?"""
+    with open_language_model(stage.settings, progress=_progress(stage)) as model:
+        outcome = build_informativeness(
+            stage.benchmark,
+            _texts(stage),
+            load_prompts(stage.settings),
+            stage.table(FEW_SHOT_EXAMPLES),
+            model,
+            stage.previous(INFORMATIVENESS),
+        )
+    return _tables(outcome, INFORMATIVENESS_EXCLUSIONS)
+
+
+@table_asset(SUBSET_MEMBERS, reads=[INFORMATIVENESS, CLIPS, CAPTIONS, QUESTIONS], code_version="1")
+def subset_members(stage: Stage) -> pd.DataFrame:
+    """Which clips, captions and questions belong to which informativeness level."""
+    return build_subset_members(
+        stage.benchmark,
+        stage.table(INFORMATIVENESS),
+        stage.table(CLIPS),
+        stage.table(CAPTIONS),
+        stage.table(QUESTIONS),
+    )
+
+
+@table_asset(
+    REQUESTS,
+    reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS, DESCRIPTIONS, INFORMATIVENESS],
+    code_version="1",
+    version=_asked,
+)
+def requests(stage: Stage) -> Made:
+    """The history of what was sent to a language model about this benchmark's texts."""
+    with open_ledger(stage.settings) as ledger:
+        history = build_requests(
+            stage.benchmark,
+            _texts(stage),
+            load_prompts(stage.settings),
+            stage.table(FEW_SHOT_EXAMPLES),
+            ledger,
+        )
+    return Made(history, complete=ledger is None)
+
+
+DESCRIPTION_TABLES = (
+    few_shot_examples,
+    prompts,
+    descriptions,
+    informativeness,
+    subset_members,
+    requests,
+)

@@ -1,0 +1,24 @@
+"""A user's project folder in a temporary place: the sample's config, prompts of its own, outputs."""
+
+import shutil
+from pathlib import Path
+
+from resources.settings import PROJECT_ROOT, Settings, load_settings
+
+
+def sample_project(folder: Path) -> Path:
+    """Lay out a folder as a user has it, and return its config.
+
+    The config is the project's own `configs/sample.yaml`; relative paths start at `folder`, so
+    prompts can be edited and outputs written there without touching the checkout.
+    """
+    (folder / "configs").mkdir(parents=True)
+    shutil.copytree(PROJECT_ROOT / "prompts", folder / "prompts")
+    shutil.copy(PROJECT_ROOT / "configs" / "sample.yaml", folder / "configs")
+    (folder / "resources").symlink_to(PROJECT_ROOT / "resources")
+    return folder / "configs" / "sample.yaml"
+
+
+def sample_settings(folder: Path) -> Settings:
+    """The settings of a new sample project."""
+    return load_settings(sample_project(folder))
