@@ -89,7 +89,7 @@ LEGEND = (
 
 def interval(low: float | None, high: float | None) -> str:
     """An interval as text, with one decimal."""
-    return "" if low is None or high is None else f"{low:.1f} – {high:.1f}"
+    return "" if pd.isna(low) or pd.isna(high) else f"{low:.1f} – {high:.1f}"
 
 
 def result_rows(duckdb_file: Path) -> list[ResultRow]:

@@ -1,0 +1,407 @@
+"""Charts of the report: altair drawings as static SVG that follow the page's colours.
+
+Every chart is small enough for a phone and comes with a text alternative and its data. A page
+needs no script to show them. Colours are drawn as placeholders and replaced by the page's own
+variables, so that light and dark need one drawing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval
+
+WIDTH = 236
+_VEGA_LITE = "6.1"
+_INK, _MUTED, _GRID, _FLOOR = "#010101", "#020202", "#030303", "#040404"
+_SERIES = tuple(f"#0500{number:02d}" for number in range(1, 7))
+_VARIABLES = {
+    _INK: "var(--ink)",
+    _MUTED: "var(--muted)",
+    _GRID: "var(--line)",
+    _FLOOR: "var(--floor)",
+    **{colour: f"var(--series-{number})" for number, colour in enumerate(_SERIES, start=1)},
+}
+_LEVELS = ["low", "moderate", "high"]
+_RECALL_AT = (1, 5, 10, 50)
+_DRAWN = (
+    "variant",
+    "subset",
+    "value",
+    "delta",
+    "ci_low",
+    "ci_high",
+    "floor",
+    "k",
+    "cost_usd_per_1000_texts",
+)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One drawing with its title, text alternative and data."""
+
+    title: str
+    svg: str
+    alternative: str
+    data: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Figure:
+    """Drawings that belong together, and the sentence that says what they show."""
+
+    anchor: str
+    title: str
+    sentence: str
+    charts: list[Chart]
+    legend: dict[str, str] = field(default_factory=dict)
+    """What each colour means: name to CSS class."""
+    absent: str = ""
+    """Said in place of the drawings where there are none."""
+
+    @property
+    def data(self) -> pd.DataFrame:
+        """The rows of all drawings."""
+        return pd.concat([chart.data for chart in self.charts], ignore_index=True)
+
+
+def standing(headline: pd.DataFrame) -> Figure:
+    """Each text's main score with its interval, against chance (`headline_scores`)."""
+    keys = ["benchmark", "metric", "direction", "encoder"]
+    return Figure(
+        "standing",
+        "Where each text stands",
+        "The main score of each text with its 95 % interval; the dashed line is what random "
+        "similarities reach, so only what lies right of it was found by ear.",
+        _charts(headline, keys, _interval_rows),
+        _legend(headline),
+        "No scores yet.",
+    )
+
+
+def gain(lift: pd.DataFrame) -> Figure:
+    """What rewriting gains over the visual text (`lift_over_visual`, main metrics)."""
+    shown = lift[(lift["subset"] == "all") & lift["metric"].isin(_MAIN)]
+    return Figure(
+        "gain",
+        "What rewriting gains",
+        "Points gained over the visual text on the same queries, with the 95 % interval of the "
+        "difference; an interval that crosses the dashed line is no gain that can be claimed.",
+        _charts(shown, ["benchmark", "metric", "direction", "encoder"], _gain_rows),
+        _legend(shown),
+        "No comparison yet: there is no description beside the visual text.",
+    )
+
+
+def informativeness(curve: pd.DataFrame) -> Figure:
+    """Score by informativeness level against that level's floor (`informativeness_curve`)."""
+    same = curve["protocol"].isna() | (curve["protocol"] == "subset_gallery")
+    shown = curve[same & curve["metric"].isin(_MAIN) & (curve["direction"] != "mean")]
+    return Figure(
+        "informativeness",
+        "Is what can be heard easier to find?",
+        "Score by how well the action can be told from its sound, with 95 % intervals; the dashed "
+        "line is each level's own random floor, which moves with the size of its gallery.",
+        _charts(shown, ["benchmark", "metric", "direction", "encoder", "grader"], _curve),
+        _legend(shown),
+        "No text has been graded yet.",
+    )
+
+
+def recall(cells: pd.DataFrame) -> Figure:
+    """Recall against k, duplicates counted as right (`score_cells`)."""
+    shown = cells[
+        cells["metric"].str.startswith("recall_at_")
+        & (cells["subset"] == "all")
+        & (cells["recall_rule"] == "duplicates")
+        & (cells["similarity"] == "cosine")
+        & cells["relevance_kind"].isin(["caption", "pairs"])
+        & (cells["direction"] != "mean")
+    ]
+    shown = shown.assign(k=shown["metric"].str.removeprefix("recall_at_").astype(int))
+    return Figure(
+        "recall",
+        "How far down the list",
+        "Share of queries with a right candidate among the first k; clips that share a text count "
+        "as right. The dashed line is chance.",
+        _charts(shown, ["benchmark", "direction", "encoder"], _recall),
+        _legend(shown),
+        "No retrieval benchmark yet.",
+    )
+
+
+def cost(costs: pd.DataFrame, lift: pd.DataFrame) -> Figure:
+    """What a prompt costs against what it gains (`cost_by_prompt`, `lift_over_visual`)."""
+    gains = lift[
+        (lift["subset"] == "all")
+        & lift["metric"].isin(_MAIN)
+        & (lift["direction"].isna() | (lift["direction"] == "mean"))
+    ]
+    paid = costs[costs["cost_usd_per_1000_texts"].notna() & (costs["purpose"] == "describe")]
+    shown = gains.merge(
+        paid[["benchmark", "variant", "cost_usd_per_1000_texts"]], on=["benchmark", "variant"]
+    )
+    return Figure(
+        "cost",
+        "What a gain costs",
+        "Points gained over the visual text against the price of rewriting 1,000 texts, in US "
+        "dollars, with the 95 % interval of the gain.",
+        _charts(shown, ["benchmark", "metric", "encoder"], _cost),
+        _legend(shown),
+        "No request was paid for: the answers came from a file, or no price is known.",
+    )
+
+
+_MAIN = ("map_published", "accuracy_inter", "accuracy_intra")
+
+
+def _charts(
+    frame: pd.DataFrame, keys: list[str], draw: Callable[[pd.DataFrame], Chart]
+) -> list[Chart]:
+    """One small drawing for each combination of keys, in the benchmarks' and directions' order."""
+    if frame.empty:
+        return []
+    ordered = frame.assign(_order=frame["direction"].map({"text_to_audio": 0, "audio_to_text": 1}))
+    ordered = ordered.sort_values(["benchmark", "metric", "_order"], kind="stable")
+    groups: Iterator[Any] = iter(ordered.groupby(keys, dropna=False, observed=True, sort=False))
+    return [draw(group.drop(columns="_order")) for _, group in groups]
+
+
+def _title(rows: pd.DataFrame, *parts: str) -> str:
+    first = rows.iloc[0]
+    names = {**METRIC_NAMES, **DIRECTION_NAMES}
+    said = [first[part] for part in parts if not pd.isna(first[part])]
+    return " · ".join(names.get(name, name) for name in said)
+
+
+def _interval_rows(rows: pd.DataFrame) -> Chart:
+    import altair as alt
+
+    base = alt.Chart(_inline(rows))
+    drawing = alt.layer(
+        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("floor", "%")),
+        base.mark_rule(size=2.5).encode(
+            x=_x("ci_low", "%"), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
+        ),
+        base.mark_point(filled=True, size=75, opacity=1).encode(
+            x=_x("value", "%"), y=_y_variant(rows), color=_colour(rows)
+        ),
+    ).properties(width=WIDTH, height=alt.Step(26))
+    said = "; ".join(
+        f"{row.variant} {row.value:.1f} % (interval {interval(row.ci_low, row.ci_high)})"
+        for row in rows.itertuples()
+    )
+    return Chart(
+        _title(rows, "benchmark", "metric", "direction", "encoder"),
+        _svg(drawing),
+        f"{said}. Random similarities reach {rows['floor'].max():.1f} %.",
+        _data(rows, "value", "ci_low", "ci_high", "floor", "queries", "candidates"),
+    )
+
+
+def _gain_rows(rows: pd.DataFrame) -> Chart:
+    import altair as alt
+
+    base = alt.Chart(_inline(rows))
+    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}]))
+    drawing = alt.layer(
+        zero.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("zero", "points")),
+        base.mark_rule(size=2.5).encode(
+            x=_x("ci_low", "points"), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
+        ),
+        base.mark_point(filled=True, size=75, opacity=1).encode(
+            x=_x("delta", "points"), y=_y_variant(rows), color=_colour(rows)
+        ),
+    ).properties(width=WIDTH, height=alt.Step(26))
+    said = "; ".join(
+        f"{row.variant} {row.delta:+.1f} points (interval {interval(row.ci_low, row.ci_high)}"
+        f"{', significant' if row.mark else ', not significant'})"
+        for row in rows.itertuples()
+    )
+    return Chart(
+        _title(rows, "benchmark", "metric", "direction", "encoder"),
+        _svg(drawing),
+        f"{said}.",
+        _data(rows, "visual_value", "value", "delta", "ci_low", "ci_high", "p_holm", "queries"),
+    )
+
+
+def _curve(rows: pd.DataFrame) -> Chart:
+    import altair as alt
+
+    base = alt.Chart(_inline(rows))
+    x = alt.X("subset:N", sort=_LEVELS, title=None, axis=alt.Axis(labelAngle=0))
+    offset = alt.XOffset("variant:N", sort=_variants(rows), scale=alt.Scale(paddingOuter=0.8))
+    drawing = alt.layer(
+        base.mark_line(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+            x=x, y=_y("mean(floor)", "%")
+        ),
+        base.mark_rule(size=2.5).encode(
+            x=x, xOffset=offset, y=_y("ci_low", "%"), y2="ci_high:Q", color=_colour(rows)
+        ),
+        base.mark_point(filled=True, size=60, opacity=1).encode(
+            x=x, xOffset=offset, y=_y("value", "%"), color=_colour(rows)
+        ),
+    ).properties(width=WIDTH, height=150)
+    said = "; ".join(
+        f"{row.variant}, {row.subset}: {row.value:.1f} % (chance {row.floor:.1f} %)"
+        for row in rows.itertuples()
+    )
+    return Chart(
+        _title(rows, "benchmark", "metric", "direction", "encoder", "grader"),
+        _svg(drawing),
+        f"{said}.",
+        _data(rows, "subset", "value", "ci_low", "ci_high", "floor", "queries", "candidates"),
+    )
+
+
+def _recall(rows: pd.DataFrame) -> Chart:
+    import altair as alt
+
+    base = alt.Chart(_inline(rows))
+    x = alt.X("k:O", sort=list(_RECALL_AT), title="k", axis=alt.Axis(labelAngle=0))
+    drawing = alt.layer(
+        base.mark_line(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+            x=x, y=_y("mean(floor)", "%")
+        ),
+        base.mark_line(size=2).encode(x=x, y=_y("value", "%"), color=_colour(rows)),
+        base.mark_point(filled=True, size=45, opacity=1).encode(
+            x=x, y=_y("value", "%"), color=_colour(rows)
+        ),
+    ).properties(width=WIDTH, height=150)
+    said = "; ".join(
+        f"{variant}: " + ", ".join(f"{row.value:.1f} % at {row.k}" for row in group.itertuples())
+        for variant, group in rows.sort_values("k").groupby("variant", sort=True)
+    )
+    return Chart(
+        _title(rows, "benchmark", "direction", "encoder"),
+        _svg(drawing),
+        f"{said}.",
+        _data(rows.sort_values(["variant", "k"]), "k", "value", "ci_low", "ci_high", "floor"),
+    )
+
+
+def _cost(rows: pd.DataFrame) -> Chart:
+    import altair as alt
+
+    base = alt.Chart(_inline(rows))
+    x = alt.X(
+        "cost_usd_per_1000_texts:Q",
+        title="US$ per 1,000 texts",
+        axis=alt.Axis(tickCount=4),
+        scale=alt.Scale(zero=True),
+    )
+    drawing = alt.layer(
+        base.mark_rule(size=2.5).encode(
+            x=x, y=_y("ci_low", "points"), y2="ci_high:Q", color=_colour(rows)
+        ),
+        base.mark_point(filled=True, size=75, opacity=1).encode(
+            x=x, y=_y("delta", "points"), color=_colour(rows)
+        ),
+    ).properties(width=WIDTH, height=150)
+    said = "; ".join(
+        f"{row.variant}: {row.delta:+.1f} points for {row.cost_usd_per_1000_texts:.2f} US$ "
+        "per 1,000 texts"
+        for row in rows.itertuples()
+    )
+    return Chart(
+        _title(rows, "benchmark", "metric", "encoder"),
+        _svg(drawing),
+        f"{said}.",
+        _data(rows, "cost_usd_per_1000_texts", "delta", "ci_low", "ci_high", "queries"),
+    )
+
+
+def _inline(rows: pd.DataFrame) -> Any:
+    import altair as alt
+
+    drawn = rows[[name for name in _DRAWN if name in rows]]
+    return alt.InlineData(values=drawn.astype(object).where(drawn.notna(), None).to_dict("records"))
+
+
+def _data(rows: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """What the reader gets under the chart: who it is about, then the drawn columns."""
+    keys = ["benchmark", "encoder", "variant", "direction", "grader", "metric"]
+    return rows[[name for name in keys if name in rows] + list(columns)]
+
+
+def _variants(rows: pd.DataFrame) -> list[str]:
+    """The visual text first, then the others by name."""
+    return sorted(set(rows["variant"]), key=lambda name: (name != "visual", name))
+
+
+def _palette(rows: pd.DataFrame) -> dict[str, str]:
+    """A colour for each text. The first is the visual text's, here or not."""
+    others = [name for name in _variants(rows) if name != "visual"]
+    colours = {name: _SERIES[1 + i % (len(_SERIES) - 1)] for i, name in enumerate(others)}
+    return {"visual": _SERIES[0], **colours}
+
+
+def _legend(rows: pd.DataFrame) -> dict[str, str]:
+    if rows.empty:
+        return {}
+    shown = set(rows["variant"])
+    return {
+        name: f"series-{_SERIES.index(colour) + 1}"
+        for name, colour in _palette(rows).items()
+        if name in shown
+    }
+
+
+def _colour(rows: pd.DataFrame) -> Any:
+    import altair as alt
+
+    palette = _palette(rows)
+    scale = alt.Scale(domain=list(palette), range=list(palette.values()))
+    return alt.Color("variant:N", scale=scale, legend=None)
+
+
+def _x(name: str, title: str) -> Any:
+    import altair as alt
+
+    return alt.X(f"{name}:Q", title=title, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=True))
+
+
+def _y(name: str, title: str) -> Any:
+    import altair as alt
+
+    return alt.Y(
+        f"{name}:Q",
+        title=title,
+        axis=alt.Axis(tickCount=4),
+        scale=alt.Scale(zero=True),
+    )
+
+
+def _y_variant(rows: pd.DataFrame) -> Any:
+    import altair as alt
+
+    axis = alt.Axis(labelLimit=130, domain=False, ticks=False, labelPadding=8)
+    return alt.Y("variant:N", sort=_variants(rows), title=None, axis=axis)
+
+
+def _svg(drawing: Any) -> str:
+    """A drawing as SVG without outer colours, background or ids."""
+    import vl_convert
+
+    axis = {
+        "labelColor": _MUTED,
+        "titleColor": _MUTED,
+        "domainColor": _GRID,
+        "tickColor": _GRID,
+        "gridColor": _GRID,
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+    }
+    drawing = drawing.configure(background="transparent", font="sans-serif", axis=axis)
+    drawing = drawing.configure_view(stroke=None)
+    svg = vl_convert.vegalite_to_svg(drawing.to_json(), vl_version=_VEGA_LITE)
+    svg = re.sub(r"#0[1-5][0-9a-f]{4}", lambda match: _VARIABLES[match[0]], svg)
+    return svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
