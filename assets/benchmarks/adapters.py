@@ -11,7 +11,7 @@ from types import ModuleType
 
 from assets.benchmarks import ego_mcq, epic_mir, epic_sounds
 from assets.benchmarks.annotations import AnnotationError, Annotations
-from resources.media.inventory import content_hash
+from resources.media.addresses import content_hash
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
 from resources.settings import Settings
 
@@ -63,10 +63,9 @@ def source_stats(settings: Settings, benchmark: str) -> list[tuple[str, int, int
     files = set(source_files(settings, benchmark))
     for pattern in settings.media_patterns(benchmark):
         try:
-            found = MediaPattern.parse(pattern).files()
+            files |= set(MediaPattern.parse(pattern).files())
         except MediaPatternError:
             continue
-        files |= {path for entries in found.values() for _, path in entries}
     return sorted(_stat(path) for path in files)
 
 
@@ -80,7 +79,7 @@ def check_sources(settings: Settings) -> list[str]:
             problems.append(f"{benchmark}: {error}")
         for pattern in settings.media_patterns(benchmark):
             try:
-                MediaPattern.parse(pattern)
+                MediaPattern.parse(pattern).recordings()
             except MediaPatternError as error:
                 problems.append(f"{benchmark}: {error}")
     return problems

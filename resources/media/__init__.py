@@ -1,6 +1,7 @@
 """Media: recordings found, checked, decoded and cut.
 
-`locating` finds recordings by pattern, `decoding` turns one into samples, `segments` cuts and
-resamples, `inventory` says what a recording is and whether it can be used, `loudness` measures
-clips, and `memory` remembers what was measured. Nothing here knows benchmarks or tables.
+`locating` finds recordings by pattern, `addresses` says what a found one is kept in, `decoding`
+turns one into samples, `segments` cuts and resamples, `inventory` says what a recording is and
+whether it can be used, `loudness` measures clips, and `memory` remembers what was measured. Nothing
+here knows benchmarks or tables.
 """

@@ -6,7 +6,6 @@ usable only if its audio decodes as far as the header says, and is not digital s
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from resources.media.addresses import content_hash, stat_of
 from resources.media.decoding import DAMAGED, Audio, MediaError, open_audio
 from resources.media.memory import MediaMemory
 
@@ -73,10 +73,10 @@ def scan(
                 unknown.append((video_id, path))
         report = progress or (lambda done, of: None)
         report(len(done), len(files))
-        for (video_id, path), (stat, content_hash, probed) in in_parallel(_read, unknown):
-            memory.remember_file(path, stat.st_size, stat.st_mtime_ns, content_hash)
-            memory.remember_probe(content_hash, astuple(probed))
-            done[video_id] = Recording(path, content_hash, probed)
+        for (video_id, path), (stat, content, probed) in in_parallel(_read, unknown):
+            memory.remember_file(path, stat, content)
+            memory.remember_probe(content, astuple(probed))
+            done[video_id] = Recording(path, content, probed)
             report(len(done), len(files))
     return {video_id: done[video_id] for video_id in files}
 
@@ -88,12 +88,6 @@ def probe(path: Path) -> Probe:
             return _probe(audio)
     except MediaError as error:
         return Probe(reason=error.reason, detail=error.detail)
-
-
-def content_hash(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def in_parallel(
@@ -118,10 +112,10 @@ def _known(memory: MediaMemory, path: Path | None) -> Recording | None:
     return Recording(path, known_hash, Probe(*row)) if row else None
 
 
-def _read(task: tuple[str, Path]) -> tuple[os.stat_result, str, Probe]:
+def _read(task: tuple[str, Path]) -> tuple[tuple[int, int], str, Probe]:
     """Stat before reading: a file that changes meanwhile is then read again next time."""
     _, path = task
-    return path.stat(), content_hash(path), probe(path)
+    return stat_of(path), content_hash(path), probe(path)
 
 
 def _probe(audio: Audio) -> Probe:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from resources.media.addresses import stat_of
+
 MEASURED_BY = 1
 """Raise it when the meaning of a probe or of a loudness changes: older rows are then ignored."""
 
@@ -41,19 +43,18 @@ class MediaMemory:
 
     def content_hash(self, path: Path) -> str | None:
         """The hash of a file that has not changed since it was last read."""
-        stat = path.stat()
         row = self._database.execute(
             "SELECT content_hash FROM files WHERE path = ? AND size = ? AND mtime_ns = ?",
-            (str(path), stat.st_size, stat.st_mtime_ns),
+            (str(path), *stat_of(path)),
         ).fetchone()
         return row[0] if row else None
 
-    def remember_file(self, path: Path, size: int, mtime_ns: int, content_hash: str) -> None:
-        """Keep a file's hash, under the size and time that it had before it was read."""
+    def remember_file(self, path: Path, stat: tuple[int, int], content_hash: str) -> None:
+        """Keep a file's hash, under the size and time (`stat_of`) that it had before reading."""
         with self._database:
             self._database.execute(
                 "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-                (str(path), size, mtime_ns, content_hash),
+                (str(path), *stat, content_hash),
             )
 
     def probe(self, content_hash: str) -> tuple[Any, ...] | None:

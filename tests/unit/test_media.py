@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+import h5py
 import numpy as np
 import pytest
 import soundfile as sf
@@ -11,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.media_files import RATE, noise, truncate, write_audio, write_video
 
-from resources.media import inventory
+from resources.media import chunks, inventory
+from resources.media.addresses import content_hash
 from resources.media.decoding import MediaError, open_audio
 from resources.media.inventory import probe, scan
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
@@ -276,3 +278,96 @@ def test_special_characters_in_a_folder_are_only_characters(tmp_path):
 def test_a_pattern_that_cannot_work_is_refused(pattern):
     with pytest.raises(MediaPatternError, match="media pattern"):
         MediaPattern.parse(pattern)
+
+
+# ------------------------------------------------------------------------ HDF5 and chunks
+
+
+def write_hdf5(path: Path, **members: np.ndarray) -> Path:
+    with h5py.File(path, "w") as file:
+        for name, samples in members.items():
+            file.create_dataset(name, data=samples)
+    return path
+
+
+def test_an_hdf5_file_holds_a_recording_a_data_set(tmp_path):
+    samples = noise(5.0)[:, 0]
+    integers = (samples * 2**15).astype(np.int16)
+    path = write_hdf5(
+        tmp_path / "audio.hdf5", P01_01=samples, P01_02=integers, P01_03=np.zeros(RATE, np.float32)
+    )
+    found = find_recordings([str(path)], dict.fromkeys(["P01_01", "P01_02", "P01_03", "P09_01"]))
+    assert found["P01_01"] == Path(f"{path}::P01_01")
+    assert found["P09_01"] is None
+    recordings = scan(found, tmp_path)
+    assert recordings["P01_01"].probe.duration_s == 5.0
+    assert recordings["P01_01"].probe.sample_rate == 24_000
+    assert recordings["P01_03"].probe.reason == "digital silence"
+    assert len({recording.content_hash for recording in recordings.values()}) == 4
+    ((_, cut),) = read_segments(found["P01_01"], [(4.0, 4.5)])
+    np.testing.assert_array_equal(cut, samples[4 * RATE : 4 * RATE + RATE // 2])
+    ((_, cut),) = read_segments(found["P01_02"], [(4.0, 4.5)])
+    np.testing.assert_allclose(cut, samples[4 * RATE : 4 * RATE + RATE // 2], atol=2**-15)
+
+
+def test_the_hash_of_a_data_set_is_that_of_its_samples(tmp_path):
+    one = write_hdf5(tmp_path / "one.hdf5", a=noise(1.0), b=noise(1.0, seed=1))
+    other = write_hdf5(tmp_path / "other.hdf5", a=noise(1.0))
+    assert content_hash(Path(f"{one}::a")) == content_hash(Path(f"{other}::a"))
+    assert content_hash(Path(f"{one}::a")) != content_hash(Path(f"{one}::b"))
+
+
+def test_an_hdf5_file_that_is_none_is_named(tmp_path):
+    path = tmp_path / "audio.hdf5"
+    path.write_bytes(b"no such thing")
+    with pytest.raises(MediaPatternError, match="no HDF5 file that can be read"):
+        find_recordings([str(path)], {"P01_01": None})
+
+
+@pytest.fixture
+def chunked(tmp_path, monkeypatch):
+    """A recording of 7 s in chunks of 3: one some samples short, one long, and the rest."""
+    monkeypatch.setattr(chunks, "CHUNK_S", 3)
+    samples = noise(7.0)[:, 0]
+    folder = tmp_path / "video"
+    write_audio(folder / "0.flac", samples[: 3 * RATE - 5])
+    write_audio(folder / "1.flac", np.concatenate([samples[3 * RATE : 6 * RATE], samples[:9]]))
+    write_audio(folder / "2.flac", samples[6 * RATE :])
+    expected = samples.copy()
+    expected[3 * RATE - 5 : 3 * RATE] = 0
+    return folder, (expected * 2**15).round() / 2**15
+
+
+def test_chunks_are_one_recording(chunked, tmp_path):
+    folder, samples = chunked
+    found = find_recordings([f"{tmp_path}/{{video_id}}/{{chunk}}.flac"], {"video": None})
+    assert found == {"video": folder / "{chunk}.flac"}
+    recording = scan(found, tmp_path / "cache")["video"]
+    assert (recording.probe.reason, recording.probe.duration_s) == (None, 7.0)
+    np.testing.assert_allclose(whole(found["video"]), samples, atol=2**-15)
+    spans = [(2.5, 3.5), (0.0, 7.0), (6.5, 7.0), (1.0, 6.25), (5.9, 6.0)]
+    for index, cut in read_segments(found["video"], spans):
+        start, stop = (round(time * RATE) for time in spans[index])
+        np.testing.assert_allclose(cut, samples[start:stop], atol=2**-15)
+
+
+def test_only_the_chunks_that_are_needed_are_decoded(chunked, monkeypatch):
+    folder, _ = chunked
+    opened = []
+    monkeypatch.setattr(
+        chunks, "open_audio", lambda path: opened.append(path.name) or open_audio(path)
+    )
+    ((_, cut),) = read_segments(folder / "{chunk}.flac", [(6.2, 6.4)])
+    assert len(cut) == round(0.2 * RATE)
+    assert "1.flac" not in opened
+
+
+def test_a_missing_and_a_short_chunk_are_damage(chunked):
+    folder, _ = chunked
+    address = folder / "{chunk}.flac"
+    whole_chunk = (folder / "1.flac").read_bytes()
+    (folder / "1.flac").unlink()
+    assert probe(address).detail == "chunk 1 is not there"
+    (folder / "1.flac").write_bytes(whole_chunk)
+    write_audio(folder / "0.flac", noise(1.5))
+    assert probe(address).detail == "chunk 0 ends after 1.500 s"

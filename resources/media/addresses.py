@@ -1,0 +1,75 @@
+"""Where one recording's samples lie: a file, a data set of an HDF5 file, or a row of chunks.
+
+An address is a path. `audio.hdf5::P01_01` is the data set P01_01 of a file, as EPIC-SOUNDS ships
+its audio; `<uid>/{chunk}.flac` are the files `0.flac`, `1.flac` ... of 600 seconds each, as Ego4D's
+audio is often kept. Any other path is a file.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import re
+from pathlib import Path
+
+MEMBER = "::"
+CHUNK = "{chunk}"
+
+
+def member_of(address: Path) -> tuple[Path, str] | None:
+    """The file and the data set of an HDF5 address; None for any other."""
+    file, separator, member = str(address).partition(MEMBER)
+    return (Path(file), member) if separator else None
+
+
+def chunks_of(address: Path) -> dict[int, Path] | None:
+    """The files of a chunked recording by number, in order; None for any other address."""
+    before, separator, after = str(address).partition(CHUNK)
+    if not separator:
+        return None
+    number = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    listing = glob.escape(before) + "*" + glob.escape(after)
+    names = map(number.fullmatch, glob.iglob(listing))  # noqa: PTH207 (Path.glob wants it relative)
+    return dict(sorted((int(name[1]), Path(name[0])) for name in names if name))
+
+
+def files_of(address: Path) -> list[Path]:
+    """Every file that the recording is kept in."""
+    chunks = chunks_of(address)
+    if chunks is not None:
+        return list(chunks.values())
+    member = member_of(address)
+    return [member[0]] if member else [address]
+
+
+def stat_of(address: Path) -> tuple[int, int]:
+    """Size in bytes of all its files, and the last modification of any (ns)."""
+    stats = [file.stat() for file in files_of(address)]
+    return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
+def content_hash(address: Path) -> str:
+    """sha256 of the file; of the data set's samples; or of the hashes of the chunks."""
+    member = member_of(address)
+    if member:
+        return _hash_of_member(*member)
+    files = files_of(address)
+    hashes = [_hash_of_file(file) for file in files]
+    return hashes[0] if files == [address] else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _hash_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hash_of_member(path: Path, member: str) -> str:
+    import h5py
+
+    digest = hashlib.sha256()
+    with h5py.File(path, "r") as file:
+        samples = file[member]
+        digest.update(f"{samples.dtype.str}{samples.shape}".encode())
+        for start in range(0, len(samples), 1 << 22):
+            digest.update(samples[start : start + (1 << 22)].tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""MP4, MKV, MOV and whatever else FFmpeg's libraries read."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, MediaError, mono
+
+_JITTER_S = 0.02
+"""Time stamps off by less are rounding (Matroska counts milliseconds), not a gap."""
+_LONGEST_GAP_S = 3600.0
+_CONTAINER_TOLERANCE_S = 1.0
+"""Containers round their length up to whole frames of their slowest stream."""
+
+
+class ContainerAudio:
+    """The first audio stream of a container through FFmpeg's libraries."""
+
+    def __init__(self, path: Path) -> None:
+        import av
+
+        try:
+            # Only `file`: a playlist in disguise must not make FFmpeg open addresses.
+            self._container = av.open(str(path), options={"protocol_whitelist": "file"})
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(DAMAGED, f"it can't be opened: {_words(error)}") from error
+        if not self._container.streams.audio:
+            self._container.close()
+            raise MediaError(NO_AUDIO_STREAM, "the file holds no audio stream")
+        self._stream = self._container.streams.audio[0]
+        self._to_float: Any = None
+        self.position = 0
+        self._frames = self._decode()
+        first = self._next_frame()
+        # Only a decoded frame knows the true rate: HE-AAC headers name half of it.
+        self.sample_rate: int = first.sample_rate if first else self._stream.sample_rate
+        self.channels: int = len(first.layout.channels) if first else self._stream.channels
+        if first:
+            self._frames = itertools.chain([first], self._frames)
+
+    def declared_s(self) -> float | None:
+        """Seconds by the stream's header, or by Matroska's tag (see `Audio`)."""
+        if self._stream.duration is not None:
+            return float(self._stream.duration * self._stream.time_base)
+        tag = self._stream.metadata.get("DURATION")
+        if not tag:
+            return None
+        hours, minutes, seconds = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+    def skip_to(self, sample: int) -> None:
+        """Nothing: a compressed stream is exact only when decoded from its start."""
+
+    def read_block(self) -> np.ndarray:
+        """The next block (see `Audio`)."""
+        parts: list[np.ndarray] = []
+        length = 0
+        while length < BLOCK:
+            frame = self._next_frame()
+            if frame is None:
+                break
+            for part in self._placed(frame):
+                parts.append(part)
+                length += len(part)
+                self.position += len(part)
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    def _decode(self) -> Iterator[Any]:
+        """The stream's frames. Where only the container says how long it is, all of it is read."""
+        declared, end = self._container.duration, 0.0
+        by_container = self.declared_s() is None and declared is not None
+        streams = self._container.streams if by_container else [self._stream]
+        for packet in self._container.demux(*streams):
+            if packet.pts is not None:
+                end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream.index == self._stream.index:
+                yield from packet.decode()
+        if by_container and end < declared / 1e6 - _CONTAINER_TOLERANCE_S:
+            raise MediaError(
+                DAMAGED, f"it stops at {end:.3f} s of the {declared / 1e6:.3f} s that it declares"
+            )
+
+    def _next_frame(self) -> Any:
+        import av
+
+        try:
+            return next(self._frames, None)
+        except (av.FFmpegError, OSError) as error:
+            seconds = self.position / (self._stream.sample_rate or 1)
+            raise MediaError(
+                DAMAGED, f"it does not decode beyond {seconds:.3f} s: {_words(error)}"
+            ) from error
+
+    def _placed(self, frame: Any) -> Iterator[np.ndarray]:
+        """A frame's samples at the time that its stamp names: gaps are zeros, overlaps are cut."""
+        samples = self._samples(frame)
+        gap = 0
+        if frame.pts is not None:
+            stamp = round(float(frame.pts * frame.time_base) * self.sample_rate)
+            gap = stamp - self.position
+        if gap > _LONGEST_GAP_S * self.sample_rate:
+            raise MediaError(
+                DAMAGED, f"its time stamps jump at {self.position / self.sample_rate:.3f} s"
+            )
+        if gap > _JITTER_S * self.sample_rate:
+            yield np.zeros(gap, np.float32)
+        elif gap < -_JITTER_S * self.sample_rate:
+            samples = samples[-gap:]
+        yield samples
+
+    def _samples(self, frame: Any) -> np.ndarray:
+        if frame.format.name != "fltp":
+            import av
+
+            self._to_float = self._to_float or av.AudioResampler(format="fltp")
+            return np.concatenate(
+                [mono(part.to_ndarray(), axis=0) for part in self._to_float.resample(frame)]
+            )
+        return mono(frame.to_ndarray(), axis=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+
+def _words(error: BaseException) -> str:
+    """FFmpeg's message without the path, which the caller names."""
+    return getattr(error, "strerror", None) or str(error)
