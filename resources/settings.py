@@ -168,7 +168,79 @@ class PrecomputedSettings(Strict):
     text: ResolvedPath
 
 
-AnyEncoder = Annotated[MelRidgeSettings | PrecomputedSettings, Field(discriminator="kind")]
+class PretrainedSettings(Strict):
+    """What encoders with downloaded weights share.
+
+    Attributes:
+        sha256: what the checkpoint must be; checked where given.
+        trust: whether an old pickle that nobody vouches for may be read, by a reader that runs
+            nothing (design section 6).
+        vocabulary: a folder with the tokenizer's files, instead of the published ones.
+        precision: of the model's arithmetic; `bfloat16` is faster, and other vectors.
+        batch_size: clips at once; by default what suits the device.
+    """
+
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None
+    trust: bool = False
+    vocabulary: ResolvedPath | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+    batch_size: int | None = Field(default=None, ge=1)
+
+
+class LaionClapSettings(PretrainedSettings):
+    """LAION-CLAP (method section 6.1).
+
+    Attributes:
+        checkpoint: an official one by name, or a file.
+        fusion: whether it is a fusion model; by default told by the checkpoint's name.
+        fuse_short: whether clips of up to ten seconds take the fusion path too, as in the authors'
+            runs, or not, as in the `laion-clap` package.
+        pad: what fills short clips.
+        crop: what a model without fusion takes of long clips.
+    """
+
+    kind: Literal["laion_clap"]
+    checkpoint: Annotated[
+        Literal["630k-best", "630k-audioset-best", "630k-fusion-best", "630k-audioset-fusion-best"]
+        | ResolvedPath,
+        Field(union_mode="left_to_right"),
+    ] = "630k-audioset-fusion-best"
+    fusion: bool | None = None
+    fuse_short: bool = True
+    pad: Literal["repeat_pad", "zero_pad"] = "repeat_pad"
+    crop: Literal["crop_random", "crop_centre"] = "crop_random"
+
+    @property
+    def is_fusion(self) -> bool:
+        """Whether the checkpoint is of a fusion model."""
+        return "fusion" in Path(self.checkpoint).name if self.fusion is None else self.fusion
+
+
+class WavCapsSettings(PretrainedSettings):
+    """WavCaps' HTSAT-BERT (method section 6.2).
+
+    Attributes:
+        checkpoint: a published one by name, or a file.
+        normalize_text: lower case and no punctuation, as in WavCaps' training; the authors' runs
+            leave texts as they are.
+        pad: what fills short clips.
+        crop: what is taken of long ones.
+    """
+
+    kind: Literal["wavcaps"]
+    checkpoint: Annotated[
+        Literal["HTSAT-BERT-FT-AudioCaps", "HTSAT-BERT-FT-Clotho"] | ResolvedPath,
+        Field(union_mode="left_to_right"),
+    ]
+    normalize_text: bool = False
+    pad: Literal["repeat_pad", "zero_pad"] = "zero_pad"
+    crop: Literal["crop_random", "crop_centre"] = "crop_random"
+
+
+AnyEncoder = Annotated[
+    MelRidgeSettings | PrecomputedSettings | LaionClapSettings | WavCapsSettings,
+    Field(discriminator="kind"),
+]
 
 
 class MetricsSettings(Strict):

@@ -79,7 +79,7 @@ def embed_clips(
     results = []
     for name, encoder_settings in settings.encoders.items():
         try:
-            encoder = build_encoder(name, encoder_settings)
+            encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             if isinstance(encoder, Precomputed):
                 result = _look_up(encoder, benchmark, usable, settings.seeds)
             else:
@@ -188,9 +188,11 @@ def _segment(encoder: Encoder, clip: Any, seed: int) -> Segment:
         "start_s": clip.start_s,
         "stop_s": clip.stop_s,
     }
-    if encoder.window.depends_on_seed(clip.stop_s - clip.start_s):
+    duration_s = clip.stop_s - clip.start_s
+    if encoder.window.depends_on_seed(duration_s):
         content["seed"] = seed
-    key = {**content, "crop_rule": encoder.window.rule, "encoder": encoder.fingerprint}
+    rule = encoder.window.applied(duration_s)
+    key = {**content, "crop_rule": rule, "encoder": encoder.fingerprint}
     return Segment(
         canonical_hash(key),
         Path(clip.path),
@@ -227,15 +229,18 @@ def training_clips_embedded(
     recordings = clips[["clip_id", "video_id"]].merge(media[["video_id", "content_hash"]])
     rows = embeddings[["clip_id", "encoder"]].drop_duplicates().merge(recordings, on="clip_id")
     offending = [
-        rows[(rows["encoder"] == name) & rows["content_hash"].isin(_trained_on(name, encoder))]
+        rows[
+            (rows["encoder"] == name)
+            & rows["content_hash"].isin(_trained_on(name, encoder, settings.cache_dir))
+        ]
         for name, encoder in settings.encoders.items()
     ]
     return pd.concat(offending)[["clip_id", "encoder", "video_id"]].reset_index(drop=True)
 
 
-def _trained_on(name: str, settings: AnyEncoder) -> frozenset[str]:
+def _trained_on(name: str, settings: AnyEncoder, cache_dir: Path) -> frozenset[str]:
     try:
-        encoder = build_encoder(name, settings)
+        encoder = build_encoder(name, settings, cache_dir)
         return frozenset() if isinstance(encoder, Precomputed) else encoder.training_recordings
     except EncoderUnavailable:
         return frozenset()

@@ -28,8 +28,7 @@ Progress = Callable[[int, int], None]
 _SAVE_EVERY_S = 30.0
 """Half of the minute that a killed process may lose, since a batch may take as long again."""
 
-_BATCH = 32
-_QUEUED = 2 * _BATCH
+_QUEUED_BATCHES = 2
 _POLL_S = 0.1
 
 
@@ -80,7 +79,7 @@ def embed_segments(
     faults: dict[str, Fault] = {}
     finished: dict[str, np.ndarray] = {}
     last_save, done = time.monotonic(), 0
-    for batch in _batches(_decoded(segments, encoder.sample_rate, read_segments), _BATCH):
+    for batch in _batches(_decoded(encoder, segments, read_segments), encoder.batch_size):
         for key, result in _embed(encoder, batch).items():
             if isinstance(result, Fault):
                 faults[key] = result
@@ -138,14 +137,14 @@ def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:
 
 
 def _decoded(
-    segments: Sequence[Segment], rate: int, read_segments: ReadSegments
+    encoder: Encoder, segments: Sequence[Segment], read_segments: ReadSegments
 ) -> Iterator[Decoded]:
     """Every segment with its samples or its fault, as threads finish decoding them."""
     ordered = sorted(segments, key=lambda segment: (segment.path, segment.start_s))
     recordings = queue.SimpleQueue[list[Segment]]()
     for _, group in groupby(ordered, key=lambda segment: segment.path):
         recordings.put(list(group))
-    ready: queue.Queue[Decoded] = queue.Queue(maxsize=_QUEUED)
+    ready: queue.Queue[Decoded] = queue.Queue(_QUEUED_BATCHES * encoder.batch_size)
     stop = threading.Event()
 
     def work() -> None:
@@ -154,7 +153,7 @@ def _decoded(
                 group = recordings.get_nowait()
             except queue.Empty:
                 return
-            for item in _read_recording(group, rate, read_segments):
+            for item in _read_recording(group, encoder.sample_rate, read_segments):
                 if not _put(ready, item, stop):
                     return
 

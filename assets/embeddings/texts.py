@@ -73,7 +73,7 @@ def embed_texts(
     available = 0
     for name, encoder_settings in settings.encoders.items():
         try:
-            encoder = build_encoder(name, encoder_settings)
+            encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             if isinstance(encoder, Precomputed):
                 rows += _look_up(encoder, texts)
             else:

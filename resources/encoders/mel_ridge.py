@@ -47,7 +47,8 @@ class TrainingClip:
 class MelRidge:
     """The baseline encoder (see `protocol.Encoder`); it is fitted when the first clip is asked."""
 
-    window = Window("whole")
+    window = Window()
+    batch_size = 32
     sample_rate = mel_statistics.SAMPLE_RATE
 
     def __init__(self, name: str, settings: MelRidgeSettings) -> None:

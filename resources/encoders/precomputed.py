@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resources.encoders.protocol import EncoderUnavailable, Vectors, unit_rows
+from resources.hashing import canonical_hash, file_sha256
 from resources.settings import PrecomputedSettings
 from resources.tables import text_id
 
@@ -34,6 +35,20 @@ class Precomputed:
     def __init__(self, name: str, settings: PrecomputedSettings) -> None:
         self.name = name
         self._settings = settings
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of both files' content.
+
+        Raises:
+            EncoderUnavailable: one is missing.
+        """
+        try:
+            return canonical_hash(
+                [file_sha256(self._settings.audio), file_sha256(self._settings.text)]
+            )
+        except FileNotFoundError as error:
+            raise EncoderUnavailable(REASON, f"{error.filename} is not there.") from error
 
     @property
     def audio_file(self) -> Path:

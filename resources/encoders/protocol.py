@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,23 +34,40 @@ class EncoderUnavailable(Exception):  # noqa: N818 - it says a state, not a mist
         self.remedy = remedy
 
 
+_ROUNDING_S = 0.0005
+"""Clips are cut at whole samples: one that is longer by less than this fills the window exactly."""
+
+
 @dataclass(frozen=True)
 class Window:
-    """How a clip becomes an encoder's input (method section 5).
+    """How a clip becomes an encoder's input (method section 5; `lengths.py` does it).
 
     Attributes:
-        rule: its name, part of every key; see `lengths.py`.
-        seconds: the longest clip taken whole; None where clips of any length are.
-        random: whether the seed decides what is taken of a longer clip.
+        seconds: the input's length; None where clips of any length are taken whole.
+        pad: what fills a shorter clip.
+        crop: what is taken of a longer clip.
     """
 
-    rule: str
     seconds: float | None = None
-    random: bool = False
+    pad: Literal["repeat_pad", "zero_pad"] | None = None
+    crop: Literal["crop_random", "crop_centre", "fusion"] | None = None
+
+    @property
+    def rule(self) -> str:
+        """Both rules by name, as the table shows them."""
+        return "whole" if self.seconds is None else f"{self.pad}+{self.crop}"
+
+    def is_long(self, duration_s: float) -> bool:
+        """Whether a clip of this length is cropped."""
+        return self.seconds is not None and duration_s > self.seconds + _ROUNDING_S
+
+    def applied(self, duration_s: float) -> str:
+        """The rule that decides a clip's vector: part of its key."""
+        return str(self.crop if self.is_long(duration_s) else self.pad or "whole")
 
     def depends_on_seed(self, duration_s: float) -> bool:
         """Whether a clip of this length has another vector under another seed."""
-        return self.random and self.seconds is not None and duration_s > self.seconds
+        return self.is_long(duration_s) and self.crop != "crop_centre"
 
 
 class Encoder(Protocol):
@@ -75,6 +92,10 @@ class Encoder(Protocol):
     @property
     def window(self) -> Window:
         """How clips of other lengths than the input's are treated."""
+
+    @property
+    def batch_size(self) -> int:
+        """Clips that it likes to be handed at once."""
 
     @property
     def training_recordings(self) -> frozenset[str]:

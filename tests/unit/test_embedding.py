@@ -29,11 +29,12 @@ class StubEncoder:
     """Vectors that can be told from sound and draw; it counts what it is asked."""
 
     sample_rate = RATE
+    batch_size = 32
 
     def __init__(self, name: str = "stub", fingerprint: str = "a" * 64) -> None:
         self.name = name
         self.fingerprint = fingerprint
-        self.window = Window("crop_random", seconds=10.0, random=True)
+        self.window = Window(10.0, "zero_pad", "crop_random")
         self.training_recordings: frozenset[str] = frozenset()
         self.clips = 0
         self.texts: list[str] = []
@@ -83,7 +84,7 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubEncoder:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, encoders: dict[str, Any]) -> None:
-    def build(name: str, _: object) -> Any:
+    def build(name: str, *_: object) -> Any:
         if isinstance(encoders[name], Exception):
             raise encoders[name]
         return encoders[name]
@@ -95,7 +96,10 @@ def use(monkeypatch: pytest.MonkeyPatch, encoders: dict[str, Any]) -> None:
 def settings(tmp_path: Path, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
     names = names or ("stub",)
     return SimpleNamespace(
-        encoders=dict.fromkeys(names), seeds=seeds, vectors_dir=tmp_path / "vectors"
+        encoders=dict.fromkeys(names),
+        seeds=seeds,
+        cache_dir=tmp_path,
+        vectors_dir=tmp_path / "vectors",
     )
 
 
@@ -359,7 +363,7 @@ def brought(tmp_path: Path, clips: dict[str, list[float]], texts: dict[str, list
     pd.DataFrame({"clip_id": list(clips), "vector": list(clips.values())}).to_parquet(audio_file)
     pd.DataFrame({"text": list(texts), "vector": list(texts.values())}).to_parquet(text_file)
     own = PrecomputedSettings(kind="precomputed", audio=audio_file, text=text_file)
-    return SimpleNamespace(encoders={"own": own}, seeds=(0,), vectors_dir=tmp_path / "vectors")
+    return SimpleNamespace(encoders={"own": own}, seeds=(0,), cache_dir=tmp_path)
 
 
 def test_precomputed_vectors_are_looked_up_and_gaps_are_named(tmp_path: Path) -> None:

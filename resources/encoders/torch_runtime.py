@@ -1,0 +1,222 @@
+"""How torch encoders run: device, precision, batches that shrink when memory runs out.
+
+What every encoder with weights has in common; the models themselves are in modules of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from resources.encoders import tokens, weights
+from resources.encoders.protocol import (
+    EncoderUnavailable,
+    Vectors,
+    Waveform,
+    Window,
+    unit_rows,
+)
+from resources.encoders.weights import PinnedFile
+from resources.hashing import canonical_hash, file_sha256
+from resources.settings import LaionClapSettings, WavCapsSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+_CPU_BATCH, _ACCELERATOR_BATCH = 4, 128
+"""On a CPU larger batches only fall out of its cache."""
+
+
+class TorchEncoder(ABC):
+    """An encoder of pretrained weights (see `protocol.Encoder`): loaded when first needed.
+
+    A subclass says what its files are, builds the model, and turns clips and tokens into rows.
+    """
+
+    kind: str
+    version: int
+    """Raised when the preprocessing changes meaning."""
+
+    sample_rate: int
+    window: Window
+    checkpoints: Mapping[str, PinnedFile]
+    vocabulary: tuple[PinnedFile, ...]
+    training_recordings: frozenset[str] = frozenset()
+
+    def __init__(
+        self, name: str, settings: LaionClapSettings | WavCapsSettings, cache_dir: Path
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._cache_dir = cache_dir
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Of checkpoint, vocabulary, precision, preprocessing and every option."""
+        return canonical_hash(
+            {
+                "kind": self.kind,
+                "version": self.version,
+                "checkpoint": self._checkpoint_sha256,
+                "vocabulary": [file_sha256(file) for file in self._vocabulary_files],
+                "precision": self._settings.precision,
+                **self._options(),
+            }
+        )
+
+    @functools.cached_property
+    def batch_size(self) -> int:
+        """The user's, or what suits the device."""
+        if self._settings.batch_size:
+            return self._settings.batch_size
+        return _CPU_BATCH if self._device().type == "cpu" else _ACCELERATOR_BATCH
+
+    def embed_audio(self, waveforms: Sequence[Waveform], draws: Sequence[int]) -> Vectors:
+        """Embed clips (see `Encoder`)."""
+        run = functools.partial(self._run, self._audio_rows)
+        clips = list(zip(waveforms, draws, strict=True))
+        return in_batches(run, clips, self.batch_size)
+
+    def embed_texts(self, texts: Sequence[str]) -> Vectors:
+        """Embed texts (see `Encoder`), each distinct one once."""
+        distinct = list(dict.fromkeys(texts))
+        token_lists = self._tokens(distinct)
+        rows: dict[str, np.ndarray] = {}
+        for positions, numbers, mask in tokens.batches(token_lists, self._padding):
+            vectors = self._run(self._text_rows, (numbers, mask))
+            rows |= {distinct[p]: vector for p, vector in zip(positions, vectors, strict=True)}
+        return np.stack([rows[text] for text in texts])
+
+    @property
+    @abstractmethod
+    def _padding(self) -> int:
+        """The token number that fills up."""
+
+    @abstractmethod
+    def _options(self) -> dict[str, Any]:
+        """What else decides a vector: part of the fingerprint."""
+
+    @abstractmethod
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Each text's token numbers."""
+
+    @abstractmethod
+    def _build(self) -> Any:
+        """The model with its weights, on the CPU.
+
+        Raises:
+            EncoderUnavailable: the weights do not fit.
+        """
+
+    @abstractmethod
+    def _audio_rows(self, clips: Sequence[tuple[Waveform, int]]) -> Tensor:
+        """A batch of clips and draws to `(n, d)`."""
+
+    @abstractmethod
+    def _text_rows(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        """A batch of tokens and mask to `(n, d)`."""
+
+    @functools.cached_property
+    def _model(self) -> Any:
+        return self._build().eval().to(self._device())
+
+    def _run(self, rows: Callable[[Any], Tensor], batch: Any) -> Vectors:
+        """Run a model's step without gradients, in the precision that was asked for."""
+        import torch
+
+        half = self._settings.precision == "bfloat16"
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device().type, dtype=torch.bfloat16, enabled=half),
+        ):
+            return unit_rows(rows(batch).float().cpu().numpy())
+
+    def _device(self) -> torch.device:
+        if not has_torch():
+            raise EncoderUnavailable(
+                "extra not installed", "install the extra: pip install -e '.[encoders]'"
+            )
+        import torch
+
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+    @functools.cached_property
+    def _checkpoint(self) -> Path:
+        """The checkpoint's file: a published one by name, or the user's."""
+        named = self.checkpoints.get(str(self._settings.checkpoint))
+        if named is None:
+            return Path(self._settings.checkpoint)
+        return weights.ensure(named, self._weights_folder)
+
+    @functools.cached_property
+    def _checkpoint_sha256(self) -> str:
+        found = weights.remembered_sha256(self._checkpoint, self._cache_dir)
+        expected = self._settings.sha256
+        if expected and found != expected:
+            raise EncoderUnavailable(
+                "weights wrong",
+                f"{self._checkpoint} has sha256 {found}, the config says {expected}. "
+                f"Fetch it again.",
+            )
+        return found
+
+    @property
+    def _trusted(self) -> bool:
+        settings = self._settings
+        return settings.trust or self._checkpoint_sha256 in weights.KNOWN_SHA256
+
+    @property
+    def _weights_folder(self) -> Path:
+        return self._cache_dir / "weights"
+
+    @functools.cached_property
+    def _vocabulary_files(self) -> list[Path]:
+        if self._settings.vocabulary is None:
+            return [weights.ensure(file, self._weights_folder) for file in self.vocabulary]
+        files = [self._settings.vocabulary / Path(file.path).name for file in self.vocabulary]
+        for file in files:
+            if not file.is_file():
+                raise EncoderUnavailable("weights missing", f"{file} is not there.")
+        return files
+
+
+def has_torch() -> bool:
+    """Whether the extra is installed; nothing is imported."""
+    return find_spec("torch") is not None
+
+
+def in_batches(
+    run: Callable[[list[Any]], Vectors], items: Sequence[Any], batch_size: int
+) -> Vectors:
+    """Run over items in batches; a batch that does not fit into memory is halved.
+
+    Raises:
+        EncoderUnavailable: not even one item fits.
+    """
+    parts: list[Vectors] = []
+    start, size = 0, batch_size
+    while start < len(items):
+        try:
+            parts.append(run(list(items[start : start + size])))
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if size == 1:
+                raise EncoderUnavailable(
+                    "out of memory", "not even one clip fits; free memory, or use another device"
+                ) from error
+            size //= 2
+        else:
+            start += size
+    return np.concatenate(parts)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError) or "out of memory" in str(error).lower()
