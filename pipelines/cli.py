@@ -137,20 +137,22 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _print_counts(outcomes: list[Outcome]) -> None:
+def _print_counts(outcomes: "list[Outcome]") -> None:
+    """A line for each table that had something to compute, and one sum for each benchmark."""
     from pipelines.run import COUNTED
 
-    table = Table("benchmark", "table", title="What was computed", title_justify="left")
+    table = Table("benchmark", "table", title="Rows", title_justify="left")
     for name in COUNTED:
         table.add_column(name, justify="right")
     for outcome in outcomes:
-        for name, counts in outcome.counts.items():
-            if counts:
-                cells = [f"{counts[key]:,}" if counts[key] else "·" for key in COUNTED]
-                table.add_row(outcome.benchmark, name, *cells)
+        for name, counts in (*outcome.changed.items(), ("all tables", outcome.total)):
+            cells = [f"{counts[key]:,}" if counts[key] else "·" for key in COUNTED]
+            style = "bold" if name == "all tables" else None
+            table.add_row(outcome.benchmark, name, *cells, style=style)
+        table.add_section()
     console.print(table)
-    new = sum(outcome.new_rows for outcome in outcomes)
-    console.print(f"{new:,} rows were computed." if new else "Nothing was recomputed.")
+    computed = sum(outcome.computed for outcome in outcomes)
+    console.print(f"{computed:,} rows were computed." if computed else "Nothing was recomputed.")
 
 
 def _print_results(settings: Settings) -> None:

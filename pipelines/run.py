@@ -32,9 +32,23 @@ class Outcome:
     errors: list[str] = field(default_factory=list)
 
     @property
-    def new_rows(self) -> int:
+    def total(self) -> Counter[str]:
+        """Counts over all tables."""
+        return sum(self.counts.values(), Counter())
+
+    @property
+    def changed(self) -> dict[str, Counter[str]]:
+        """Counts of the tables that were not simply kept as they were."""
+        return {
+            table: counts
+            for table, counts in self.counts.items()
+            if any(counts[name] for name in COUNTED if name not in ("wanted", "reused"))
+        }
+
+    @property
+    def computed(self) -> int:
         """Rows that had to be computed."""
-        return sum(counter["new"] + counter["stale"] for counter in self.counts.values())
+        return self.total["new"] + self.total["stale"]
 
 
 def run_benchmarks(

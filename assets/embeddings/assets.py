@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 
 from assets.embeddings.audio import embed_clips
+from assets.embeddings.fingerprints import encoder_fingerprints
 from assets.embeddings.texts import embed_texts, wanted_texts
-from resources.encoders.catalog import fingerprints
 from resources.table_assets import Made, Stage, table_asset
 from resources.tables import (
     AUDIO_EMBEDDINGS,
@@ -21,7 +21,7 @@ from resources.tables import (
 
 
 def _encoders(stage: Stage) -> Any:
-    return [fingerprints(stage.settings), stage.settings.seeds]
+    return [encoder_fingerprints(stage.settings), stage.settings.seeds]
 
 
 @table_asset(
