@@ -156,12 +156,23 @@ def _print_counts(outcomes: "list[Outcome]") -> None:
 
 
 def _print_results(settings: Settings) -> None:
-    from assets.reports.tables import HEADINGS, LEGEND, result_rows
+    """A table a benchmark and encoder, narrow enough for any terminal; then where things lie."""
+    from assets.reports.tables import LEGEND, interval, result_rows
 
-    table = Table(*HEADINGS, title="Results", title_justify="left")
-    for row in result_rows(settings.duckdb_file):
-        table.add_row(*row.cells())
-    console.print(table)
+    rows = result_rows(settings.duckdb_file)
+    for benchmark, encoder in dict.fromkeys((row.benchmark, row.encoder) for row in rows):
+        table = Table("text", "metric", title=f"{benchmark} · {encoder}", title_justify="left")
+        for name in ("%", "95 % interval", "random", "vs visual"):
+            table.add_column(name, justify="right")
+        chosen = [row for row in rows if (row.benchmark, row.encoder) == (benchmark, encoder)]
+        for row in chosen:
+            floor = "" if row.floor is None else f"{row.floor:.1f}"
+            gain = "" if row.delta is None else f"{row.delta:+.1f}{row.mark}"
+            metric = f"{row.metric} {row.direction}".strip()
+            value, spread = f"{row.value:.1f}", interval(row.ci_low, row.ci_high)
+            table.add_row(row.variant, metric, value, spread, floor, gain)
+        console.print(table)
+        console.print("; ".join(dict.fromkeys(row.note for row in chosen if row.note)), style="dim")
     console.print(LEGEND, style="dim")
     if settings.sample:
         console.print("The sample shows the plumbing: its numbers speak of the sample only.")
