@@ -9,11 +9,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, MediaError, mono
+from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, MediaError
 
 _JITTER_S = 0.02
 """Time stamps off by less are rounding (Matroska counts milliseconds), not a gap."""
 _LONGEST_GAP_S = 3600.0
+_CONTAINER_TICKS = 1e6
+"""FFmpeg counts a container's length in microseconds."""
 _CONTAINER_TOLERANCE_S = 1.0
 """Containers round their length up to whole frames of their slowest stream."""
 
@@ -40,6 +42,8 @@ class ContainerAudio:
         # Only a decoded frame knows the true rate: HE-AAC headers name half of it.
         self.sample_rate: int = first.sample_rate if first else self._stream.sample_rate
         self.channels: int = len(first.layout.channels) if first else self._stream.channels
+        # Multiplied as floats: exact fractions for every frame cost as much as decoding it.
+        self._samples_a_tick = float(self._stream.time_base or 0) * self.sample_rate
         if first:
             self._frames = itertools.chain([first], self._frames)
 
@@ -72,18 +76,17 @@ class ContainerAudio:
 
     def _decode(self) -> Iterator[Any]:
         """The stream's frames. Where only the container says how long it is, all of it is read."""
-        declared, end = self._container.duration, 0.0
-        by_container = self.declared_s() is None and declared is not None
-        streams = self._container.streams if by_container else [self._stream]
-        for packet in self._container.demux(*streams):
+        if self._container.duration is None or self.declared_s() is not None:
+            yield from self._container.decode(self._stream)
+            return
+        declared, end = self._container.duration / _CONTAINER_TICKS, 0.0
+        for packet in self._container.demux():
             if packet.pts is not None:
                 end = max(end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
             if packet.stream.index == self._stream.index:
                 yield from packet.decode()
-        if by_container and end < declared / 1e6 - _CONTAINER_TOLERANCE_S:
-            raise MediaError(
-                DAMAGED, f"it stops at {end:.3f} s of the {declared / 1e6:.3f} s that it declares"
-            )
+        if end < declared - _CONTAINER_TOLERANCE_S:
+            raise MediaError(DAMAGED, f"it stops at {end:.3f} s of its declared {declared:.3f} s")
 
     def _next_frame(self) -> Any:
         import av
@@ -101,8 +104,7 @@ class ContainerAudio:
         samples = self._samples(frame)
         gap = 0
         if frame.pts is not None:
-            stamp = round(float(frame.pts * frame.time_base) * self.sample_rate)
-            gap = stamp - self.position
+            gap = round(frame.pts * self._samples_a_tick) - self.position
         if gap > _LONGEST_GAP_S * self.sample_rate:
             raise MediaError(
                 DAMAGED, f"its time stamps jump at {self.position / self.sample_rate:.3f} s"
@@ -114,20 +116,29 @@ class ContainerAudio:
         yield samples
 
     def _samples(self, frame: Any) -> np.ndarray:
-        if frame.format.name != "fltp":
-            import av
+        if frame.format.name == "fltp":
+            return _mean_of_planes(frame)
+        import av
 
-            self._to_float = self._to_float or av.AudioResampler(format="fltp")
-            return np.concatenate(
-                [mono(part.to_ndarray(), axis=0) for part in self._to_float.resample(frame)]
-            )
-        return mono(frame.to_ndarray(), axis=0)
+        self._to_float = self._to_float or av.AudioResampler(format="fltp")
+        return np.concatenate([_mean_of_planes(part) for part in self._to_float.resample(frame)])
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._container.close()
+
+
+def _mean_of_planes(frame: Any) -> np.ndarray:
+    """The mean of a planar float frame's channels: its planes are read where FFmpeg has them."""
+    planes = [np.frombuffer(plane, np.float32, frame.samples) for plane in frame.planes]
+    total = planes[0].copy()
+    for plane in planes[1:]:
+        total += plane
+    if len(planes) > 1:
+        total /= len(planes)
+    return total
 
 
 def _words(error: BaseException) -> str:
