@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,22 +138,27 @@ def _stop(message: str) -> typer.Exit:
     return typer.Exit(2)
 
 
-def _print_counts(outcomes: "list[Outcome]") -> None:
-    """A line for each table that had something to compute, and one sum for each benchmark."""
+def _print_counts(outcomes: list[Outcome]) -> None:
+    """A sum for each benchmark, and a line for each table that had something to compute."""
     from pipelines.run import COUNTED
 
-    table = Table("benchmark", "table", title="Rows", title_justify="left")
+    table = Table("rows of", title_justify="left")
     for name in COUNTED:
         table.add_column(name, justify="right")
     for outcome in outcomes:
-        for name, counts in (*outcome.changed.items(), ("all tables", outcome.total)):
-            cells = [f"{counts[key]:,}" if counts[key] else "·" for key in COUNTED]
-            style = "bold" if name == "all tables" else None
-            table.add_row(outcome.benchmark, name, *cells, style=style)
+        table.add_row(outcome.benchmark, *_cells(outcome.total), style="bold")
+        for name, counts in outcome.changed.items():
+            table.add_row(f"  {name}", *_cells(counts))
         table.add_section()
     console.print(table)
     computed = sum(outcome.computed for outcome in outcomes)
     console.print(f"{computed:,} rows were computed." if computed else "Nothing was recomputed.")
+
+
+def _cells(counts: Counter[str]) -> list[str]:
+    from pipelines.run import COUNTED
+
+    return [f"{counts[name]:,}" if counts[name] else "·" for name in COUNTED]
 
 
 def _print_results(settings: Settings) -> None:
@@ -179,3 +185,7 @@ def _print_results(settings: Settings) -> None:
     console.print(f"DuckDB file  {settings.duckdb_file}", soft_wrap=True)
     console.print(f"Report       {settings.report_file}", soft_wrap=True)
     console.print("Open the UI  make ui   (or: sound-approach ui)")
+
+
+if __name__ == "__main__":
+    app()

@@ -50,7 +50,9 @@ def test_definitions_load_without_secrets_torch_or_network():
 def test_every_table_is_an_asset_in_its_stages_group(repository):
     graph = repository.asset_graph
     for model in TABLES.values():
-        node = graph.get(next(key for key in graph.get_all_asset_keys() if key.path == [model.name]))
+        node = graph.get(
+            next(key for key in graph.get_all_asset_keys() if key.path == [model.name])
+        )
         assert node.group_name == model.stage
         assert bool(node.partitions_def) == model.partitioned
         assert node.owners

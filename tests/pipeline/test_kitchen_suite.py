@@ -1,0 +1,124 @@
+"""The whole graph on real kitchen audio, through the `openai` provider on a loopback server."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.kitchen_project import kitchen_project
+from support.openai_server import OpenAIServer, kitchen_answers
+from support.real_data import real_data
+
+from resources.settings import PROJECT_ROOT, load_settings
+from resources.warehouse import query
+
+pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+
+KEY = "sk-this-key-must-appear-nowhere"
+
+
+class Run:
+    """What one `sound-approach run` over the suite left behind."""
+
+    def __init__(self, folder, server):
+        self.server = server
+        self.config = kitchen_project(folder, server.url)
+        self.settings = load_settings(self.config)
+        self.again()
+
+    def again(self):
+        environment = {**os.environ, "OPENAI_API_KEY": KEY}
+        self.done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", "run", "--config", str(self.config)],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert self.done.returncode == 0, self.done.stdout + self.done.stderr
+
+    def rows(self, sql):
+        return query(self.settings.duckdb_file, sql)
+
+    def value(self, sql):
+        return self.rows(sql).iloc[0, 0]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    answers = kitchen_answers(real_data("kitchen_suite", "recorded_answers.jsonl"))
+    with OpenAIServer(answers) as server:
+        yield Run(tmp_path_factory.mktemp("kitchen"), server)
+
+
+def test_480_of_493_clips_are_usable_and_the_others_named(run):
+    assert run.value("SELECT count(*) FROM clips WHERE benchmark = 'epic_mir'") == 493
+    assert run.value("SELECT count(*) FROM clips WHERE benchmark = 'epic_mir' AND usable") == 480
+    excluded = run.rows(
+        "SELECT reason, count(*) AS clips FROM exclusions WHERE benchmark = 'epic_mir' "
+        "AND item_kind = 'clip' AND effect = 'excluded' AND stage = 'benchmarks' GROUP BY reason"
+    )
+    assert excluded["clips"].sum() == 13
+    reasons = " ".join(excluded["reason"]).lower()
+    for word in ("no audio", "silence", "damaged", "missing", "past"):
+        assert word in reasons
+
+
+def test_each_text_was_asked_once_a_prompt(run):
+    texts = run.value("SELECT count(DISTINCT text_id || variant) FROM descriptions") + run.value(
+        "SELECT count(DISTINCT text_id || grader) FROM informativeness"
+    )
+    assert run.server.requests == texts
+    assert run.value("SELECT count(*) FROM requests WHERE state = 'answered'") >= texts
+
+
+def test_a_second_run_asks_and_computes_nothing(run):
+    asked = run.server.requests
+    run.again()
+    assert run.server.requests == asked
+    assert "Nothing was recomputed." in run.done.stdout
+
+
+@pytest.mark.parametrize("variant", ["visual", "describe_zero_shot"])
+@pytest.mark.parametrize(
+    ("benchmark", "metric", "direction"),
+    [
+        ("epic_mir", "map_published", "mean"),
+        ("epic_mir", "map_binary", "mean"),
+        ("epic_sounds", "map_published", "mean"),
+        ("ego_mcq", "accuracy_intra", None),
+    ],
+)
+def test_the_interval_lies_above_the_random_floor(run, benchmark, metric, direction, variant):
+    where = f"direction = '{direction}'" if direction else "direction IS NULL"
+    [score] = run.rows(
+        f"SELECT * FROM scores WHERE benchmark = '{benchmark}' AND metric = '{metric}' "
+        f"AND variant = '{variant}' AND subset = 'all' AND similarity = 'cosine' AND {where}"
+    ).to_dict("records")
+    assert score["ci_low"] > score["random_floor"]
+
+
+def test_no_clip_of_a_training_recording_is_scored(run):
+    assert (
+        run.value(
+            "SELECT count(*) FROM query_scores WHERE video_id LIKE 'K01%' OR video_id LIKE 'K02%'"
+        )
+        == 0
+    )
+    assert (
+        run.value(
+            "SELECT count(*) FROM exclusions WHERE benchmark = 'epic_mir' "
+            "AND encoder = 'mel_ridge' AND reason = 'training split'"
+        )
+        == 288
+    )
+
+
+def test_the_key_is_nowhere_on_disk_or_in_the_output(run):
+    assert run.server.authorizations == {f"Bearer {KEY}"}
+    assert KEY not in run.done.stdout + run.done.stderr
+    folder = run.config.parent
+    for file in folder.rglob("*"):
+        if file.is_file():
+            assert KEY.encode() not in file.read_bytes(), file
