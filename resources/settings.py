@@ -99,8 +99,41 @@ class EpicSoundsSettings(BenchmarkSettings):
     text: Literal["class", "description"] = "class"
 
 
+class TableColumns(Strict):
+    """How the columns of a user's table are named; those after `media` may be absent.
+
+    Without times a clip is its whole recording; `sound_class` makes relevance identity of classes.
+    """
+
+    clip_id: str = "clip_id"
+    media: str = "media"
+    start_s: str = "start_s"
+    stop_s: str = "stop_s"
+    participant_id: str = "participant_id"
+    sound_class: str = "class"
+
+
+class TableSettings(BenchmarkSettings):
+    """A benchmark of the user's own: a CSV or Parquet table, one row a clip.
+
+    Attributes:
+        clips: the table.
+        texts: its text columns; each makes captions, and the first is the clip's own text.
+        columns: its other columns.
+        relevance: a second table of pairs (`caption_id, clip_id, relevance`); without pairs and
+            classes each caption's own clip is the right one.
+    """
+
+    adapter: Literal["table"]
+    clips: ResolvedPath
+    texts: tuple[str, ...] = Field(default=("text",), min_length=1)
+    columns: TableColumns = TableColumns()
+    relevance: ResolvedPath | None = None
+
+
 AnyBenchmark = Annotated[
-    EpicMirSettings | EgoMcqSettings | EpicSoundsSettings, Field(discriminator="adapter")
+    EpicMirSettings | EgoMcqSettings | EpicSoundsSettings | TableSettings,
+    Field(discriminator="adapter"),
 ]
 OFFICIAL_BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
 
@@ -131,6 +164,10 @@ class OpenAISettings(Strict):
         max_answers: how many bad answers to a question are looked at before it is quarantined.
         budget_usd: what one run may spend.
         prices: the price list; by default the project's `prices.yaml`.
+        mode: one request after the other, or in batches: cheaper, and answered within a day.
+        batch_size: requests in one batch.
+        batch_wait_s: how long a run waits for its batches; a later run collects what is not in.
+        batch_poll_s: how often it looks.
     """
 
     provider: Literal["openai"]
@@ -146,6 +183,10 @@ class OpenAISettings(Strict):
     max_answers: int = Field(default=3, ge=1)
     budget_usd: float | None = Field(default=None, ge=0)
     prices: ResolvedPath | None = None
+    mode: Literal["online", "batch"] = "online"
+    batch_size: int = Field(default=20_000, ge=1, le=50_000)
+    batch_wait_s: float = Field(default=86_400.0, ge=0)
+    batch_poll_s: float = Field(default=20.0, gt=0)
 
 
 AnyLanguageModel = Annotated[RecordedSettings | OpenAISettings, Field(discriminator="provider")]

@@ -9,7 +9,7 @@ import hashlib
 from pathlib import Path
 from types import ModuleType
 
-from assets.benchmarks import ego_mcq, epic_mir, epic_sounds
+from assets.benchmarks import ego_mcq, epic_mir, epic_sounds, own_table
 from assets.benchmarks.annotations import AnnotationError, Annotations
 from resources.media.addresses import content_hash
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
@@ -19,6 +19,7 @@ _ADAPTERS: dict[str, ModuleType] = {
     "epic_mir": epic_mir,
     "ego_mcq": ego_mcq,
     "epic_sounds": epic_sounds,
+    "table": own_table,
 }
 
 

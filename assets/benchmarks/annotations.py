@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import csv
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,7 +42,7 @@ RELEVANCE_COLUMNS = ("caption_id", "clip_id", "relevance")
 
 _SHOWN = 10
 _TIMESTAMP = re.compile(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)")
-_LISTED = re.compile(r"[^/\\\x00]+")
+_PLAIN_NAME = re.compile(r"[^/\\\x00]+")
 _T = TypeVar("_T")
 
 
@@ -64,7 +65,8 @@ class Annotations:
     """A benchmark's files, read and checked, before any media is looked at.
 
     The frames have the columns named above, in file order: times as the files give them, in
-    seconds; `options` and `option_texts` are tuples. `warnings` deserve a look and change nothing.
+    seconds, `stop_s` None for the recording's end; `options` and `option_texts` are tuples.
+    `warnings` deserve a look and change nothing.
     """
 
     benchmark: str
@@ -78,8 +80,8 @@ class Annotations:
     def limited(self, texts: int) -> Annotations:
         """Only the first `texts` distinct query texts, in file order, and their clips.
 
-        A clip stays if it is a kept question's option, or the clip of a kept caption, or (where
-        there are captions) carries a kept text itself.
+        A clip stays if it is a kept question's option, or the clip of a kept caption or in a pair
+        with one, or (where there are captions) carries a kept text itself.
         """
         queries = pd.concat([self.captions["text"], self.questions["text"]])
         kept = set(queries.drop_duplicates().head(texts))
@@ -87,15 +89,12 @@ class Annotations:
         questions = self.questions[self.questions["text"].isin(kept)]
         wanted = {option for options in questions["options"] for option in options}
         wanted |= set(captions["clip_id"].dropna())
+        pairs = self.relevance[self.relevance["caption_id"].isin(captions["caption_id"])]
+        wanted |= set(pairs["clip_id"])
         stays = self.clips["clip_id"].isin(wanted)
         if len(captions):
             stays |= self.clips["text"].isin(kept)
         clips = self.clips[stays]
-        pairs = self.relevance
-        pairs = pairs[
-            pairs["caption_id"].isin(captions["caption_id"])
-            & pairs["clip_id"].isin(clips["clip_id"])
-        ]
         items = {*captions["caption_id"], *clips["clip_id"], *questions["question_id"]}
         return replace(
             self,
@@ -134,7 +133,7 @@ def _frame(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> pd.Data
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a CSV file and the line that it ends on, counted from 1."""
+    """One row of a CSV file and the line that it ends on, counted from 1 (Parquet: its number)."""
 
     line: int
     cells: Mapping[str, str]
@@ -205,12 +204,40 @@ def read_text(path: Path) -> str:
 
 
 def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
-    """The rows of a CSV file that must have these columns; others may be there too.
+    """The rows of a CSV or Parquet file that must have these columns; others may be there too.
 
     Raises:
         AnnotationError: see `read_text`; or columns are missing, or rows have another number of
-            cells than the header.
+            cells than the header, or there is no row.
     """
+    if path.suffix.lower() in {".parquet", ".pq"}:
+        rows = _read_parquet(path, columns)
+    else:
+        rows = _read_csv(path, columns)
+    if not rows:
+        raise AnnotationError(f"{path}: no row below the header; take the official file again.")
+    return rows
+
+
+def _read_parquet(path: Path, columns: Sequence[str]) -> list[Row]:
+    """Cells as text, empty where null; a row's line is its number."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise AnnotationError(
+            f"{path}: no Parquet file that can be read: {error}. Write it again."
+        ) from error
+    _check_header(path, table.column_names, columns)
+    return [
+        Row(number, {name: "" if cell is None else str(cell) for name, cell in row.items()})
+        for number, row in enumerate(table.to_pylist(), start=1)
+    ]
+
+
+def _read_csv(path: Path, columns: Sequence[str]) -> list[Row]:
     reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     problems = Problems(path)
     rows: list[Row] = []
@@ -227,8 +254,6 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     except csv.Error as error:
         problems.add(reader.line_num, f"not CSV from here on: {error}")
     problems.raise_any()
-    if not rows:
-        raise AnnotationError(f"{path}: no row below the header; take the official file again.")
     return rows
 
 
@@ -264,10 +289,10 @@ def parse_id(cell: str) -> str:
 
 def parse_media_id(cell: str) -> str:
     """An id of a recording or participant, which files are named after: no part of a path."""
-    if not _LISTED.fullmatch(cell) or cell in {".", ".."} or cell != cell.strip():
+    if not _PLAIN_NAME.fullmatch(cell) or cell in {".", ".."}:
         raise ValueError(
             f"{cell!r} can't name a recording: it would lead out of its media folder, or to none; "
-            f"use a plain name without '/', '\\' or spaces at its ends"
+            f"use a plain name without '/' and '\\'"
         )
     return cell
 
@@ -286,6 +311,19 @@ def parse_timestamp(cell: str) -> float:
         raise ValueError(f"{cell!r} is no time; write it as HH:MM:SS.ss")
     hours, minutes, seconds = match.groups()
     return float(3600 * int(hours) + 60 * int(minutes) + Decimal(seconds))
+
+
+def parse_seconds(cell: str) -> float:
+    """Seconds, as a number or as `HH:MM:SS.ss`."""
+    if ":" in cell:
+        return parse_timestamp(cell)
+    try:
+        seconds = float(cell)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{cell!r} is no time; write seconds, or HH:MM:SS.ss")
+    return seconds
 
 
 def parse_class(classes: int) -> Callable[[str], int]:

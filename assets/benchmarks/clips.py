@@ -23,8 +23,9 @@ def build_clips(
 ) -> pd.DataFrame:
     """Place every clip in its recording and measure it (design section 3).
 
-    A clip of an unusable recording, one that starts past the end and one that is digital silence
-    are kept as rows that are not `usable`; one that ends past the end is cut there and `shortened`.
+    A clip without a stop ends where its recording does. A clip of an unusable recording, one that
+    starts past the end and one that is digital silence are kept as rows that are not `usable`; one
+    that ends past the end is cut there and `shortened`.
 
     Args:
         settings: the config.
@@ -46,6 +47,7 @@ def build_clips(
     listened = clips["reason"].isna()
     clips.loc[listened & _past_the_end(clips), "reason"] = PAST_THE_END
     listened = clips["reason"].isna()
+    clips["stop_s"] = clips["stop_s"].fillna(clips["duration_s"].where(listened))
     clips["shortened"] = listened & (clips["stop_s"] > clips["duration_s"])
     clips["stop_s"] = clips["stop_s"].mask(clips["shortened"], clips["duration_s"])
     loudness = _loudness(settings, clips[listened], progress)

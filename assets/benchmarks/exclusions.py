@@ -73,7 +73,8 @@ def _clips(clips: pd.DataFrame, media: pd.DataFrame) -> Iterator[dict[str, Any]]
             if clip["usable_of_recording"]
             else f"a recording that can't be used ({clip['reason_of_recording']})"
         )
-        detail = f"{clip['start_s']:g} to {clip['stop_s']:g} s of {clip['video_id']}, {recording}"
+        end = "its end" if pd.isna(clip["stop_s"]) else f"{clip['stop_s']:g} s"
+        detail = f"{clip['start_s']:g} s to {end} of {clip['video_id']}, {recording}"
         yield _row("clip", clip["clip_id"], "excluded", clip["reason"], detail)
 
 
