@@ -5,7 +5,9 @@
 -- column map_published: mAP with graded precision, as the field's code computes it; percent.
 -- column map_binary: Textbook mAP over the fully relevant; percent.
 -- column ndcg: nDCG cut at each query's own number of relevant items; percent.
+-- column queries: Queries that have something right to be found.
 -- column candidates: Candidates of each query.
+-- column cluster: What the interval of mAP resamples.
 -- column note: Says so where the gallery is smaller than the benchmark's.
 -- column published_value: What the paper reports for this kind of text; percent.
 -- column published_for: Which model, text and direction the published figure is for.
@@ -63,9 +65,9 @@ SELECT
     max(c.ceiling) FILTER (WHERE c.metric = 'recall_at_50' AND c.recall_rule = 'diagonal') AS recall_at_50_diagonal_ceiling,
     max(c.value) FILTER (WHERE c.metric = 'median_rank' AND c.recall_rule = 'duplicates') AS median_rank,
     max(c.value) FILTER (WHERE c.metric = 'mean_rank' AND c.recall_rule = 'duplicates') AS mean_rank,
-    max(c.queries) AS queries,
-    max(c.candidates) AS candidates,
-    any_value(c.cluster) AS cluster,
+    max(c.queries) FILTER (WHERE c.metric = 'map_published') AS queries,
+    max(c.candidates) FILTER (WHERE c.metric = 'map_published') AS candidates,
+    max(c.cluster) FILTER (WHERE c.metric = 'map_published') AS cluster,
     max(c.seeds) AS seeds,
     c.crop_rule,
     any_value(c.note) AS note,
@@ -78,7 +80,10 @@ LEFT JOIN published_figures AS p
     ON p.paper_table = 1
     AND p.benchmark = c.benchmark
     AND p.subset = c.subset
-    AND (p.text_kind IS NULL OR p.text_kind = CASE c.variant WHEN 'visual' THEN 'visual' ELSE 'description' END)
+    AND (
+        p.text_kind IS NULL
+        OR p.text_kind = CASE c.variant WHEN 'visual' THEN 'visual' ELSE 'description' END
+    )
 WHERE c.subset = 'all' AND c.protocol = 'subset_gallery' AND c.similarity = 'cosine'
     AND c.relevance_kind IN ('caption', 'pairs')
 GROUP BY c.benchmark, c.encoder, c.variant, c.direction, c.grader, c.subset, c.crop_rule

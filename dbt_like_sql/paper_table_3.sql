@@ -4,7 +4,9 @@
 -- column map_binary: Textbook mAP over the fully relevant; percent.
 -- column ndcg: nDCG cut at each query's own number of relevant items; percent.
 -- column class_accuracy: How often the best candidate is of the right class; percent.
+-- column queries: Queries that have something right to be found.
 -- column candidates: Candidates of each query.
+-- column cluster: What the interval of mAP resamples.
 -- column note: Says so where the gallery is smaller than the benchmark's.
 SELECT
     c.benchmark,
@@ -41,9 +43,9 @@ SELECT
     max(c.delta) FILTER (WHERE c.metric = 'class_accuracy') AS class_accuracy_delta,
     max(c.p_holm) FILTER (WHERE c.metric = 'class_accuracy') AS class_accuracy_p_holm,
     max(c.mark) FILTER (WHERE c.metric = 'class_accuracy') AS class_accuracy_mark,
-    max(c.queries) AS queries,
-    max(c.candidates) AS candidates,
-    any_value(c.cluster) AS cluster,
+    max(c.queries) FILTER (WHERE c.metric = 'map_published') AS queries,
+    max(c.candidates) FILTER (WHERE c.metric = 'map_published') AS candidates,
+    max(c.cluster) FILTER (WHERE c.metric = 'map_published') AS cluster,
     max(c.seeds) AS seeds,
     c.crop_rule,
     any_value(c.note) AS note

@@ -55,7 +55,7 @@ SELECT
     s.seeds,
     CASE
         WHEN s.clips < sizes.clips
-            THEN concat(s.clips, ' of the benchmark''s ', sizes.clips, ' clips')
+            THEN format('{:,} of the benchmark''s {:,} clips', s.clips, sizes.clips)
     END AS note
 FROM scaled AS s
 LEFT JOIN comparisons AS d

@@ -8,15 +8,20 @@ variables, so that light and dark need one drawing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval
+from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval, number, signed
+
+if TYPE_CHECKING:
+    import altair as alt
 
 WIDTH = 236
+BESIDE_NAMES = 172
+"""Width of a drawing with a name before each row: with the names, as wide as the others."""
 _VEGA_LITE = "6.1"
 _INK, _MUTED, _GRID, _FLOOR = "#010101", "#020202", "#030303", "#040404"
 _SERIES = tuple(f"#0500{number:02d}" for number in range(1, 7))
@@ -47,6 +52,7 @@ class Chart:
     """One drawing with its title, text alternative and data."""
 
     title: str
+    encoder: str
     svg: str
     alternative: str
     data: pd.DataFrame
@@ -73,27 +79,29 @@ class Figure:
 
 def standing(headline: pd.DataFrame) -> Figure:
     """Each text's main score with its interval, against chance (`headline_scores`)."""
-    keys = ["benchmark", "metric", "direction", "encoder"]
+    shown = headline[headline["direction"] != "mean"]
     return Figure(
         "standing",
         "Where each text stands",
         "The main score of each text with its 95 % interval; the dashed line is what random "
         "similarities reach, so only what lies right of it was found by ear.",
-        _charts(headline, keys, _interval_rows),
-        _legend(headline),
+        _charts(shown, ["direction"], ["value", "ci_low", "ci_high", "floor"], _interval_rows),
+        _legend(shown),
         "No scores yet.",
     )
 
 
 def gain(lift: pd.DataFrame) -> Figure:
     """What rewriting gains over the visual text (`lift_over_visual`, main metrics)."""
-    shown = lift[(lift["subset"] == "all") & lift["metric"].isin(_MAIN)]
+    shown = lift[
+        (lift["subset"] == "all") & lift["metric"].isin(_MAIN) & (lift["direction"] != "mean")
+    ]
     return Figure(
         "gain",
         "What rewriting gains",
         "Points gained over the visual text on the same queries, with the 95 % interval of the "
         "difference; an interval that crosses the dashed line is no gain that can be claimed.",
-        _charts(shown, ["benchmark", "metric", "direction", "encoder"], _gain_rows),
+        _charts(shown, ["direction"], ["delta", "ci_low", "ci_high"], _gain_rows),
         _legend(shown),
         "No comparison yet: there is no description beside the visual text.",
     )
@@ -103,12 +111,13 @@ def informativeness(curve: pd.DataFrame) -> Figure:
     """Score by informativeness level against that level's floor (`informativeness_curve`)."""
     same = curve["protocol"].isna() | (curve["protocol"] == "subset_gallery")
     shown = curve[same & curve["metric"].isin(_MAIN) & (curve["direction"] != "mean")]
+    several = ["grader"] if shown["grader"].nunique() > 1 else []
     return Figure(
         "informativeness",
         "Is what can be heard easier to find?",
         "Score by how well the action can be told from its sound, with 95 % intervals; the dashed "
         "line is each level's own random floor, which moves with the size of its gallery.",
-        _charts(shown, ["benchmark", "metric", "direction", "encoder", "grader"], _curve),
+        _charts(shown, ["direction", *several], ["value", "ci_low", "ci_high", "floor"], _curve),
         _legend(shown),
         "No text has been graded yet.",
     )
@@ -130,7 +139,7 @@ def recall(cells: pd.DataFrame) -> Figure:
         "How far down the list",
         "Share of queries with a right candidate among the first k; clips that share a text count "
         "as right. The dashed line is chance.",
-        _charts(shown, ["benchmark", "direction", "encoder"], _recall),
+        _charts(shown.assign(metric="recall"), ["direction"], ["value", "floor"], _recall),
         _legend(shown),
         "No retrieval benchmark yet.",
     )
@@ -152,7 +161,7 @@ def cost(costs: pd.DataFrame, lift: pd.DataFrame) -> Figure:
         "What a gain costs",
         "Points gained over the visual text against the price of rewriting 1,000 texts, in US "
         "dollars, with the 95 % interval of the gain.",
-        _charts(shown, ["benchmark", "metric", "encoder"], _cost),
+        _charts(shown, [], ["delta", "ci_low", "ci_high"], _cost),
         _legend(shown),
         "No request was paid for: the answers came from a file, or no price is known.",
     )
@@ -162,77 +171,100 @@ _MAIN = ("map_published", "accuracy_inter", "accuracy_intra")
 
 
 def _charts(
-    frame: pd.DataFrame, keys: list[str], draw: Callable[[pd.DataFrame], Chart]
+    frame: pd.DataFrame,
+    keys: list[str],
+    measured: list[str],
+    draw: Callable[[pd.DataFrame, str, alt.Scale], Chart],
 ) -> list[Chart]:
-    """One small drawing for each combination of keys, in the benchmarks' and directions' order."""
-    if frame.empty:
-        return []
-    ordered = frame.assign(_order=frame["direction"].map({"text_to_audio": 0, "audio_to_text": 1}))
-    ordered = ordered.sort_values(["benchmark", "metric", "_order"], kind="stable")
-    groups: Iterator[Any] = iter(ordered.groupby(keys, dropna=False, observed=True, sort=False))
-    return [draw(group.drop(columns="_order")) for _, group in groups]
+    """One small drawing an encoder for each benchmark, metric and combination of keys.
+
+    Drawings of one benchmark and metric share the scale of what is measured, and the text queries
+    come first.
+    """
+    import altair as alt
+
+    order = frame["direction"].map({"text_to_audio": 0, "audio_to_text": 1})
+    frame = frame.assign(_order=order).sort_values(["benchmark", "metric", "_order"], kind="stable")
+    charts = []
+    for _, comparable in frame.groupby(["benchmark", "metric"], sort=False):
+        ends = [0.0, comparable[measured].min().min(), comparable[measured].max().max()]
+        scale = alt.Scale(domain=[min(ends), max(ends)], nice=True)
+        groups: Any = comparable.groupby([*keys, "encoder"], dropna=False, sort=False)
+        for _, rows in groups:
+            title = _title(rows.iloc[0], ["benchmark", "metric", *keys])
+            charts.append(draw(rows.drop(columns="_order"), title, scale))
+    return charts
 
 
-def _title(rows: pd.DataFrame, *parts: str) -> str:
-    first = rows.iloc[0]
+def _title(row: pd.Series, parts: list[str]) -> str:
     names = {**METRIC_NAMES, **DIRECTION_NAMES}
-    said = [first[part] for part in parts if not pd.isna(first[part])]
+    said = [str(row[part]) for part in parts if not pd.isna(row[part])]
     return " · ".join(names.get(name, name) for name in said)
 
 
-def _interval_rows(rows: pd.DataFrame) -> Chart:
+def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
+    return frame.to_dict("records")
+
+
+def _interval_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
     base = alt.Chart(_inline(rows))
     drawing = alt.layer(
-        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("floor", "%")),
+        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("floor", "%", scale)),
         base.mark_rule(size=2.5).encode(
-            x=_x("ci_low", "%"), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
+            x=_x("ci_low", "%", scale), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
         ),
         base.mark_point(filled=True, size=75, opacity=1).encode(
-            x=_x("value", "%"), y=_y_variant(rows), color=_colour(rows)
+            x=_x("value", "%", scale), y=_y_variant(rows), color=_colour(rows)
         ),
-    ).properties(width=WIDTH, height=alt.Step(26))
+    ).properties(width=BESIDE_NAMES, height=alt.Step(26))
     said = "; ".join(
-        f"{row.variant} {row.value:.1f} % (interval {interval(row.ci_low, row.ci_high)})"
-        for row in rows.itertuples()
+        f"{row['variant']} {number(row['value'])} % "
+        f"(interval {interval(row['ci_low'], row['ci_high'])})"
+        for row in _rows(rows)
     )
     return Chart(
-        _title(rows, "benchmark", "metric", "direction", "encoder"),
+        title,
+        rows["encoder"].iloc[0],
         _svg(drawing),
-        f"{said}. Random similarities reach {rows['floor'].max():.1f} %.",
+        f"{said}. Random similarities reach {number(rows['floor'].max())} %.",
         _data(rows, "value", "ci_low", "ci_high", "floor", "queries", "candidates"),
     )
 
 
-def _gain_rows(rows: pd.DataFrame) -> Chart:
+def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
     base = alt.Chart(_inline(rows))
     zero = alt.Chart(alt.InlineData(values=[{"zero": 0}]))
     drawing = alt.layer(
-        zero.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("zero", "points")),
+        zero.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+            x=_x("zero", "points", scale)
+        ),
         base.mark_rule(size=2.5).encode(
-            x=_x("ci_low", "points"), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
+            x=_x("ci_low", "points", scale), x2="ci_high:Q", y=_y_variant(rows), color=_colour(rows)
         ),
         base.mark_point(filled=True, size=75, opacity=1).encode(
-            x=_x("delta", "points"), y=_y_variant(rows), color=_colour(rows)
+            x=_x("delta", "points", scale), y=_y_variant(rows), color=_colour(rows)
         ),
-    ).properties(width=WIDTH, height=alt.Step(26))
+    ).properties(width=BESIDE_NAMES, height=alt.Step(26))
     said = "; ".join(
-        f"{row.variant} {row.delta:+.1f} points (interval {interval(row.ci_low, row.ci_high)}"
-        f"{', significant' if row.mark else ', not significant'})"
-        for row in rows.itertuples()
+        f"{row['variant']} {signed(row['delta'])} points "
+        f"(interval {interval(row['ci_low'], row['ci_high'])}, "
+        f"{'significant' if row['mark'] else 'not significant'})"
+        for row in _rows(rows)
     )
     return Chart(
-        _title(rows, "benchmark", "metric", "direction", "encoder"),
+        title,
+        rows["encoder"].iloc[0],
         _svg(drawing),
         f"{said}.",
         _data(rows, "visual_value", "value", "delta", "ci_low", "ci_high", "p_holm", "queries"),
     )
 
 
-def _curve(rows: pd.DataFrame) -> Chart:
+def _curve(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
     base = alt.Chart(_inline(rows))
@@ -240,39 +272,41 @@ def _curve(rows: pd.DataFrame) -> Chart:
     offset = alt.XOffset("variant:N", sort=_variants(rows), scale=alt.Scale(paddingOuter=0.8))
     drawing = alt.layer(
         base.mark_line(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
-            x=x, y=_y("mean(floor)", "%")
+            x=x, y=_y("mean(floor)", "%", scale)
         ),
         base.mark_rule(size=2.5).encode(
-            x=x, xOffset=offset, y=_y("ci_low", "%"), y2="ci_high:Q", color=_colour(rows)
+            x=x, xOffset=offset, y=_y("ci_low", "%", scale), y2="ci_high:Q", color=_colour(rows)
         ),
         base.mark_point(filled=True, size=60, opacity=1).encode(
-            x=x, xOffset=offset, y=_y("value", "%"), color=_colour(rows)
+            x=x, xOffset=offset, y=_y("value", "%", scale), color=_colour(rows)
         ),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
-        f"{row.variant}, {row.subset}: {row.value:.1f} % (chance {row.floor:.1f} %)"
-        for row in rows.itertuples()
+        f"{row['variant']}, {row['subset']}: {number(row['value'])} % "
+        f"(chance {number(row['floor'])} %)"
+        for row in _rows(rows)
     )
     return Chart(
-        _title(rows, "benchmark", "metric", "direction", "encoder", "grader"),
+        title,
+        rows["encoder"].iloc[0],
         _svg(drawing),
         f"{said}.",
         _data(rows, "subset", "value", "ci_low", "ci_high", "floor", "queries", "candidates"),
     )
 
 
-def _recall(rows: pd.DataFrame) -> Chart:
+def _recall(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
     base = alt.Chart(_inline(rows))
     x = alt.X("k:O", sort=list(_RECALL_AT), title="k", axis=alt.Axis(labelAngle=0))
     drawing = alt.layer(
         base.mark_line(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
-            x=x, y=_y("mean(floor)", "%")
+            x=x, y=_y("mean(floor)", "%", scale)
         ),
-        base.mark_line(size=2).encode(x=x, y=_y("value", "%"), color=_colour(rows)),
+        base.mark_line(size=2).encode(x=x, y=_y("value", "%", scale), color=_colour(rows)),
         base.mark_point(filled=True, size=45, opacity=1).encode(
-            x=x, y=_y("value", "%"), color=_colour(rows)
+            x=x, y=_y("value", "%", scale), color=_colour(rows)
         ),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
@@ -280,14 +314,15 @@ def _recall(rows: pd.DataFrame) -> Chart:
         for variant, group in rows.sort_values("k").groupby("variant", sort=True)
     )
     return Chart(
-        _title(rows, "benchmark", "direction", "encoder"),
+        title,
+        rows["encoder"].iloc[0],
         _svg(drawing),
         f"{said}.",
         _data(rows.sort_values(["variant", "k"]), "k", "value", "ci_low", "ci_high", "floor"),
     )
 
 
-def _cost(rows: pd.DataFrame) -> Chart:
+def _cost(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
     base = alt.Chart(_inline(rows))
@@ -299,26 +334,27 @@ def _cost(rows: pd.DataFrame) -> Chart:
     )
     drawing = alt.layer(
         base.mark_rule(size=2.5).encode(
-            x=x, y=_y("ci_low", "points"), y2="ci_high:Q", color=_colour(rows)
+            x=x, y=_y("ci_low", "points", scale), y2="ci_high:Q", color=_colour(rows)
         ),
         base.mark_point(filled=True, size=75, opacity=1).encode(
-            x=x, y=_y("delta", "points"), color=_colour(rows)
+            x=x, y=_y("delta", "points", scale), color=_colour(rows)
         ),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
-        f"{row.variant}: {row.delta:+.1f} points for {row.cost_usd_per_1000_texts:.2f} US$ "
-        "per 1,000 texts"
-        for row in rows.itertuples()
+        f"{row['variant']}: {signed(row['delta'])} points for "
+        f"{row['cost_usd_per_1000_texts']:.2f} US$ per 1,000 texts"
+        for row in _rows(rows)
     )
     return Chart(
-        _title(rows, "benchmark", "metric", "encoder"),
+        title,
+        rows["encoder"].iloc[0],
         _svg(drawing),
         f"{said}.",
         _data(rows, "cost_usd_per_1000_texts", "delta", "ci_low", "ci_high", "queries"),
     )
 
 
-def _inline(rows: pd.DataFrame) -> Any:
+def _inline(rows: pd.DataFrame) -> alt.InlineData:
     import altair as alt
 
     drawn = rows[[name for name in _DRAWN if name in rows]]
@@ -354,7 +390,7 @@ def _legend(rows: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _colour(rows: pd.DataFrame) -> Any:
+def _colour(rows: pd.DataFrame) -> alt.Color:
     import altair as alt
 
     palette = _palette(rows)
@@ -362,31 +398,26 @@ def _colour(rows: pd.DataFrame) -> Any:
     return alt.Color("variant:N", scale=scale, legend=None)
 
 
-def _x(name: str, title: str) -> Any:
+def _x(name: str, title: str, scale: alt.Scale) -> alt.X:
     import altair as alt
 
-    return alt.X(f"{name}:Q", title=title, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=True))
+    return alt.X(f"{name}:Q", title=title, axis=alt.Axis(tickCount=4), scale=scale)
 
 
-def _y(name: str, title: str) -> Any:
+def _y(name: str, title: str, scale: alt.Scale) -> alt.Y:
     import altair as alt
 
-    return alt.Y(
-        f"{name}:Q",
-        title=title,
-        axis=alt.Axis(tickCount=4),
-        scale=alt.Scale(zero=True),
-    )
+    return alt.Y(f"{name}:Q", title=title, axis=alt.Axis(tickCount=4), scale=scale)
 
 
-def _y_variant(rows: pd.DataFrame) -> Any:
+def _y_variant(rows: pd.DataFrame) -> alt.Y:
     import altair as alt
 
     axis = alt.Axis(labelLimit=130, domain=False, ticks=False, labelPadding=8)
     return alt.Y("variant:N", sort=_variants(rows), title=None, axis=axis)
 
 
-def _svg(drawing: Any) -> str:
+def _svg(drawing: alt.LayerChart) -> str:
     """A drawing as SVG without outer colours, background or ids."""
     import vl_convert
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
-from assets.reports.tables import DIRECTION_NAMES, interval
+from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval, number, signed
 from resources.tables import LEVELS, VISUAL
 
 
@@ -151,30 +152,35 @@ def _blocks(layout: _Layout, frame: pd.DataFrame) -> Iterator[Block]:
     order = frame["direction"].map({name: i for i, name in enumerate(DIRECTION_NAMES)})
     frame = frame.assign(_order=order).sort_values(["benchmark", "_order"], kind="stable")
     keys = ["benchmark", "direction", "grader"]
-    for (benchmark, direction, grader), rows in frame.groupby(keys, dropna=False, sort=False):
+    groups: Any = frame.groupby(keys, dropna=False, sort=False)
+    for (benchmark, direction, grader), rows in groups:
         title = [benchmark, DIRECTION_NAMES.get(direction, "")]
         if layout.by_level:
             title.append(f"graded by {grader}")
-        notes = rows["note"].dropna().unique() if not layout.by_level else []
         yield Block(
             " · ".join(part for part in title if part),
-            _sizes(layout, rows),
-            "; ".join(notes),
+            "mean of both directions" if direction == "mean" else _sizes(layout, rows),
+            "" if layout.by_level else "; ".join(rows["note"].dropna().unique()),
             list(_lines(layout, rows)),
         )
 
 
 def _sizes(layout: _Layout, rows: pd.DataFrame) -> str:
     """How many queries and candidates the figures of a block rest on."""
-    groups = rows.groupby("subset", sort=False) if layout.by_level else [("", rows)]
-    found = {name: _size(layout, group.iloc[0]) for name, group in groups}
-    names = LEVELS if layout.by_level else ("",)
-    return "; ".join(f"{name} {found[name]}".strip() for name in names if name in found)
+    if not layout.by_level:
+        return _size(layout, rows.iloc[0])
+    levels = {level: rows[rows["subset"] == level] for level in LEVELS}
+    return "; ".join(
+        f"{level}: {_size(layout, group.iloc[0])}" for level, group in levels.items() if len(group)
+    )
 
 
 def _size(layout: _Layout, row: pd.Series) -> str:
     if "queries" in row:
-        return f"{row['queries']:,} queries × {row['candidates']:,} candidates"
+        cluster = (
+            f", intervals by {row['cluster']}" if row["cluster"] and row["subset"] == "all" else ""
+        )
+        return f"{row['queries']:,} queries × {row['candidates']:,} candidates{cluster}"
     counts = [
         f"{int(row[f'{metric}_queries']):,} {heading}"
         for heading, metric in layout.metrics.items()
@@ -184,7 +190,8 @@ def _size(layout: _Layout, row: pd.Series) -> str:
 
 
 def _lines(layout: _Layout, rows: pd.DataFrame) -> Iterator[Line]:
-    for (encoder, variant), group in rows.groupby(["encoder", "variant"], sort=False):
+    groups: Any = rows.groupby(["encoder", "variant"], sort=False)
+    for (encoder, variant), group in groups:
         if layout.by_level:
             by_level = {row["subset"]: row for _, row in group.iterrows()}
             cells = [
@@ -202,16 +209,12 @@ def _cell(row: pd.Series | None, metric: str) -> Cell:
         return Cell("–")
     delta = row.get(f"{metric}_delta")
     return Cell(
-        f"{row[metric]:.1f}",
+        number(row[metric]),
         interval(row[f"{metric}_ci_low"], row[f"{metric}_ci_high"]),
-        _one(row[f"{metric}_floor"]),
-        "" if delta is None or pd.isna(delta) else f"{delta:+.1f}",
+        number(row[f"{metric}_floor"]),
+        signed(delta),
         row.get(f"{metric}_mark") or "",
     )
-
-
-def _one(value: float) -> str:
-    return "" if pd.isna(value) else f"{value:.1f}"
 
 
 def _published(layout: _Layout, figures: pd.DataFrame) -> list[str]:
@@ -221,17 +224,15 @@ def _published(layout: _Layout, figures: pd.DataFrame) -> list[str]:
         (figures["paper_table"] == layout.number)
         | (figures["paper_table"].isna() & (figures["benchmark"] == benchmark))
     ]
-    names = {"map_published": "mAP", "ndcg": "nDCG", "accuracy_intra": "intra-video"}
-    return [
-        ", ".join(
-            part
-            for part in (
-                f"{names.get(row.metric, row.metric)} {row.value:.1f} %",
-                DIRECTION_NAMES.get(row.direction, ""),
-                row.what,
-            )
-            if part
-        )
-        + f" — {row.source}"
-        for row in theirs.itertuples()
-    ]
+    return [_said(row) for row in theirs.to_dict("records")]
+
+
+def _said(figure: dict[Any, Any]) -> str:
+    """One published figure in words, with its source."""
+    name = METRIC_NAMES.get(figure["metric"], figure["metric"])
+    parts = (
+        f"{name} {number(figure['value'])} %",
+        DIRECTION_NAMES.get(figure["direction"], ""),
+        figure["what"],
+    )
+    return f"{', '.join(part for part in parts if part)} — {figure['source']}"

@@ -7,17 +7,20 @@ what people query. It holds no times: the same file and config give the same pag
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from markupsafe import Markup, escape
 
 from assets.reports import charts
 from assets.reports.paper_tables import PaperTable, paper_tables
 from assets.reports.provenance import Provenance, provenance
-from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval
+from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES, interval, number, signed
 from resources.settings import MelRidgeSettings, Settings
 from resources.tables import VISUAL
 from resources.warehouse import reading
@@ -26,17 +29,24 @@ if TYPE_CHECKING:
     import duckdb
 
 TEMPLATES = Path(__file__).parent / "templates"
-_SHOWN = 8
-"""Queries shown at either end of a list; the DuckDB file holds them all."""
+_SHOWN = 4
+"""Queries shown of each benchmark, at either end; the DuckDB file holds them all."""
+Rows = Callable[[str], pd.DataFrame]
+"""A query's rows."""
 
 
 @dataclass(frozen=True)
-class Section:
-    """A list of queries: what it shows, and its rows."""
+class Moved:
+    """A query that a description serves better, or worse, than the visual text."""
 
-    title: str
-    sentence: str
-    rows: pd.DataFrame
+    text: str
+    description: str
+    where: str
+    before: str
+    after: str
+    change: str
+    rank_before: str
+    rank_after: str
 
 
 def write_report(duckdb_file: Path, settings: Settings, target: Path) -> None:
@@ -77,7 +87,13 @@ def render(duckdb_file: Path, settings: Settings) -> str:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = cell_text
+    environment.filters["breakable"] = _breakable
     return environment.get_template("report.html.j2").render(**content)
+
+
+def _breakable(name: str) -> Markup:
+    """A name that may be broken after its underscores, so that it fits a narrow column."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=_)", name))
 
 
 def cell_text(value: Any) -> str:
@@ -119,7 +135,9 @@ def _content(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[
         "summary": _summary(rows("SELECT * FROM headline_scores")),
         "tables": tables,
         "figures": figures,
-        "queries": _queries(rows),
+        "gained": _moved(rows, best=True),
+        "lost": _moved(rows, best=False),
+        "hardest": _hardest(rows),
         "counts": rows("SELECT * FROM item_counts"),
         "excluded": rows("SELECT * FROM excluded_by_reason"),
         "prompts": rows(
@@ -148,6 +166,7 @@ class Finding:
     interval: str
     verdict: str
     """`gain`, `loss` or `open`."""
+    p: str
     floor: str
 
 
@@ -156,9 +175,8 @@ def _summary(headline: pd.DataFrame) -> list[Finding]:
     findings = []
     shown = headline[headline["direction"] != "mean"]
     keys = ["benchmark", "metric", "direction", "encoder"]
-    for (benchmark, metric, direction, encoder), rows in shown.groupby(
-        keys, dropna=False, sort=False
-    ):
+    groups: Any = shown.groupby(keys, dropna=False, sort=False)
+    for (benchmark, metric, direction, encoder), rows in groups:
         others = rows[rows["variant"] != VISUAL].dropna(subset=["delta"])
         visual = rows[rows["variant"] == VISUAL]
         if others.empty or visual.empty:
@@ -169,16 +187,23 @@ def _summary(headline: pd.DataFrame) -> list[Finding]:
             Finding(
                 " · ".join(part for part in what if part),
                 encoder,
-                f"{visual['value'].iloc[0]:.1f}",
-                f"{best['value']:.1f}",
+                number(visual["value"].iloc[0]),
+                number(best["value"]),
                 best["variant"],
-                f"{best['delta']:+.1f}",
+                signed(best["delta"]),
                 interval(best["delta_ci_low"], best["delta_ci_high"]),
                 _verdict(best),
-                f"{best['floor']:.1f}",
+                _p(best["p_holm"]),
+                number(best["floor"]),
             )
         )
     return findings
+
+
+def _p(value: float) -> str:
+    if pd.isna(value):
+        return ""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def _verdict(row: pd.Series) -> str:
@@ -187,37 +212,50 @@ def _verdict(row: pd.Series) -> str:
     return "gain" if row["delta"] > 0 else "loss"
 
 
-def _queries(rows: Any) -> list[Section]:
-    """The queries at either end: where one looks first for what to mend in a prompt."""
-    columns = (
-        "benchmark, direction, encoder, variant, text, description, "
-        "visual_value, value, change, visual_rank, rank"
+def _moved(rows: Rows, best: bool) -> list[Moved]:
+    """The queries that moved most, from each benchmark as many, a text no more than once."""
+    sign = "DESC" if best else "ASC"
+    found = rows(
+        f"""
+        WITH texts AS (
+            SELECT * FROM most_changed_by_rewriting WHERE change {">" if best else "<"} 0
+            QUALIFY row_number() OVER (
+                PARTITION BY benchmark, text_id ORDER BY change {sign}, variant, encoder, query_id
+            ) = 1
+        )
+        SELECT * FROM texts
+        QUALIFY row_number() OVER (
+            PARTITION BY benchmark ORDER BY change {sign}, text_id
+        ) <= {_SHOWN}
+        ORDER BY benchmark, change {sign}, text_id
+        """  # noqa: S608
     )
-    order = "benchmark, encoder, variant, direction, query_id"
-    return [
-        Section(
-            "Gained most",
-            "Queries that a description serves better than the visual text.",
-            rows(
-                f"SELECT {columns} FROM most_changed_by_rewriting WHERE change > 0 "  # noqa: S608
-                f"ORDER BY change DESC, {order} LIMIT {_SHOWN}"
-            ),
-        ),
-        Section(
-            "Lost most",
-            "Queries that a description serves worse.",
-            rows(
-                f"SELECT {columns} FROM most_changed_by_rewriting WHERE change < 0 "  # noqa: S608
-                f"ORDER BY change, {order} LIMIT {_SHOWN}"
-            ),
-        ),
-        Section(
-            "Hardest for every encoder",
-            "Visual texts with the lowest mean score over encoders.",
-            rows(
-                "SELECT benchmark, direction, text, mean_value, best_rank, encoders "  # noqa: S608
-                "FROM hardest_queries WHERE variant = 'visual' "
-                f"ORDER BY mean_value, best_rank DESC, benchmark, direction, query_id LIMIT {_SHOWN}"
-            ),
-        ),
-    ]
+    return [_moved_query(row) for row in found.to_dict("records")]
+
+
+def _moved_query(row: dict[Any, Any]) -> Moved:
+    metric, direction = METRIC_NAMES[row["metric"]], DIRECTION_NAMES.get(row["direction"], "")
+    where = (row["benchmark"], metric, direction, row["variant"], row["encoder"])
+    return Moved(
+        row["text"],
+        row["description"] or "",
+        " · ".join(part for part in where if part),
+        number(row["visual_value"]),
+        number(row["value"]),
+        signed(row["change"]),
+        "" if pd.isna(row["visual_rank"]) else f"{row['visual_rank']:,.0f}",
+        "" if pd.isna(row["rank"]) else f"{row['rank']:,.0f}",
+    )
+
+
+def _hardest(rows: Rows) -> pd.DataFrame:
+    return rows(
+        f"""
+        SELECT text, benchmark, metric, direction, mean_value, best_rank, encoders
+        FROM hardest_queries WHERE variant = 'visual'
+        QUALIFY row_number() OVER (
+            PARTITION BY benchmark ORDER BY mean_value, best_rank DESC, direction, query_id
+        ) <= {_SHOWN}
+        ORDER BY benchmark, mean_value, best_rank DESC, direction, query_id
+        """  # noqa: S608
+    )

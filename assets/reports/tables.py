@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -59,10 +60,10 @@ class ResultRow:
             self.variant,
             self.direction,
             self.metric,
-            f"{self.value:.1f}",
+            number(self.value),
             interval(self.ci_low, self.ci_high),
-            "" if self.floor is None else f"{self.floor:.1f}",
-            "" if self.delta is None else f"{self.delta:+.1f}{self.mark}",
+            number(self.floor),
+            signed(self.delta) + self.mark,
             f"{self.queries:,} x {self.candidates:,}",
             self.note,
         )
@@ -87,9 +88,19 @@ LEGEND = (
 )
 
 
+def number(value: float | None) -> str:
+    """A figure with one decimal and a true minus; nothing where there is none."""
+    return "" if pd.isna(value) else f"{value:z.1f}".replace("-", "−")
+
+
+def signed(value: float | None) -> str:
+    """A difference with one decimal and its sign."""
+    return "" if pd.isna(value) else f"{value:+z.1f}".replace("-", "−")
+
+
 def interval(low: float | None, high: float | None) -> str:
-    """An interval as text, with one decimal."""
-    return "" if pd.isna(low) or pd.isna(high) else f"{low:.1f} – {high:.1f}"
+    """An interval with one decimal."""
+    return "" if pd.isna(low) or pd.isna(high) else f"{number(low)} to {number(high)}"
 
 
 def result_rows(duckdb_file: Path) -> list[ResultRow]:
@@ -102,7 +113,7 @@ def result_rows(duckdb_file: Path) -> list[ResultRow]:
     return [_row(row) for row in frame.to_dict("records")]
 
 
-def _row(row: dict) -> ResultRow:
+def _row(row: dict[Any, Any]) -> ResultRow:
     return ResultRow(
         benchmark=row["benchmark"],
         encoder=row["encoder"],
