@@ -1,55 +1,23 @@
 """The whole graph on real kitchen audio, through the `openai` provider on a loopback server."""
 
-import os
-import subprocess
-import sys
 
 import pytest
+from support.command_line import CommandLineRun
 from support.kitchen_project import kitchen_project
 from support.openai_server import OpenAIServer, kitchen_answers
 from support.real_data import real_data
-
-from resources.settings import PROJECT_ROOT, load_settings
-from resources.warehouse import query
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
 KEY = "sk-this-key-must-appear-nowhere"
 
 
-class Run:
-    """What one `sound-approach run` over the suite left behind."""
-
-    def __init__(self, folder, server):
-        self.server = server
-        self.config = kitchen_project(folder, server.url)
-        self.settings = load_settings(self.config)
-        self.again()
-
-    def again(self):
-        environment = {**os.environ, "OPENAI_API_KEY": KEY}
-        self.done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", "run", "--config", str(self.config)],
-            cwd=PROJECT_ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert self.done.returncode == 0, self.done.stdout + self.done.stderr
-
-    def rows(self, sql):
-        return query(self.settings.duckdb_file, sql)
-
-    def value(self, sql):
-        return self.rows(sql).iloc[0, 0]
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     answers = kitchen_answers(real_data("kitchen_suite", "recorded_answers.jsonl"))
     with OpenAIServer(answers) as server:
-        yield Run(tmp_path_factory.mktemp("kitchen"), server)
+        config = kitchen_project(tmp_path_factory.mktemp("kitchen"), server.url)
+        yield CommandLineRun(config, server, api_key=KEY)
 
 
 def test_480_of_493_clips_are_usable_and_the_others_named(run):
