@@ -42,6 +42,7 @@ _DRAWN = (
     "ci_low",
     "ci_high",
     "floor",
+    "zero",
     "k",
     "cost_usd_per_1000_texts",
 )
@@ -209,7 +210,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[Any, Any]]:
 def _interval_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
-    base = alt.Chart(_inline(rows))
+    base = alt.Chart()
     drawing = alt.layer(
         base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(x=_x("floor", "%", scale)),
         base.mark_rule(size=2.5).encode(
@@ -218,6 +219,7 @@ def _interval_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=_x("value", "%", scale), y=_y_variant(rows), color=_colour(rows)
         ),
+        data=_inline(rows),
     ).properties(width=BESIDE_NAMES, height=alt.Step(26))
     said = "; ".join(
         f"{row['variant']} {number(row['value'])} % "
@@ -236,10 +238,9 @@ def _interval_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
 def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
-    base = alt.Chart(_inline(rows))
-    zero = alt.Chart(alt.InlineData(values=[{"zero": 0}]))
+    base = alt.Chart()
     drawing = alt.layer(
-        zero.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
             x=_x("zero", "points", scale)
         ),
         base.mark_rule(size=2.5).encode(
@@ -248,6 +249,7 @@ def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=_x("delta", "points", scale), y=_y_variant(rows), color=_colour(rows)
         ),
+        data=_inline(rows.assign(zero=0.0)),
     ).properties(width=BESIDE_NAMES, height=alt.Step(26))
     said = "; ".join(
         f"{row['variant']} {signed(row['delta'])} points "
@@ -267,7 +269,7 @@ def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
 def _curve(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
-    base = alt.Chart(_inline(rows))
+    base = alt.Chart()
     x = alt.X("subset:N", sort=_LEVELS, title=None, axis=alt.Axis(labelAngle=0))
     offset = alt.XOffset("variant:N", sort=_variants(rows), scale=alt.Scale(paddingOuter=0.8))
     drawing = alt.layer(
@@ -280,6 +282,7 @@ def _curve(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=60, opacity=1).encode(
             x=x, xOffset=offset, y=_y("value", "%", scale), color=_colour(rows)
         ),
+        data=_inline(rows),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
         f"{row['variant']}, {row['subset']}: {number(row['value'])} % "
@@ -298,7 +301,7 @@ def _curve(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
 def _recall(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
-    base = alt.Chart(_inline(rows))
+    base = alt.Chart()
     x = alt.X("k:O", sort=list(_RECALL_AT), title="k", axis=alt.Axis(labelAngle=0))
     drawing = alt.layer(
         base.mark_line(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
@@ -308,6 +311,7 @@ def _recall(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=45, opacity=1).encode(
             x=x, y=_y("value", "%", scale), color=_colour(rows)
         ),
+        data=_inline(rows),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
         f"{variant}: " + ", ".join(f"{row.value:.1f} % at {row.k}" for row in group.itertuples())
@@ -325,7 +329,7 @@ def _recall(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
 def _cost(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
     import altair as alt
 
-    base = alt.Chart(_inline(rows))
+    base = alt.Chart()
     x = alt.X(
         "cost_usd_per_1000_texts:Q",
         title="US$ per 1,000 texts",
@@ -339,6 +343,7 @@ def _cost(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=x, y=_y("delta", "points", scale), color=_colour(rows)
         ),
+        data=_inline(rows),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
         f"{row['variant']}: {signed(row['delta'])} points for "
