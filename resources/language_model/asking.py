@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
 from resources.language_model.ledger import Ledger, Stored
 from resources.language_model.question import (
@@ -18,6 +18,7 @@ from resources.language_model.question import (
     Check,
     Failure,
     Problem,
+    ProblemClass,
     Question,
 )
 from resources.language_model.replies import fit_schema
@@ -39,7 +40,11 @@ class Asking:
 class Sender(Protocol):
     """Brings questions to a server, and what comes back into the ledger."""
 
-    def send(self, asking: Sequence[Asking], check: Check) -> Mapping[str, str]:
+    def collect(self) -> None:
+        """Bring in what an earlier run left on its way, as far as it has arrived."""
+        ...
+
+    def send(self, asking: Sequence[Asking]) -> Mapping[str, str]:
         """Ask each question once.
 
         Returns:
@@ -47,6 +52,21 @@ class Sender(Protocol):
             the ledger.
         """
         ...
+
+
+@dataclass
+class Sorted:
+    """Questions by what the ledger says about them.
+
+    Attributes:
+        answers: those that need no asking: answered, quarantined, or on their way in a batch.
+        to_ask: the others.
+        rejudged: stored answers of which today's checks think otherwise than the ledger.
+    """
+
+    answers: Answers = field(default_factory=Answers)
+    to_ask: list[Asking] = field(default_factory=list)
+    rejudged: dict[str, Problem | None] = field(default_factory=dict)
 
 
 class LedgerModel:
@@ -69,50 +89,26 @@ class LedgerModel:
         Each is asked by one process only; what another live process is asking is waited for. An
         answer that fails is asked for again, alone, until `max_answers` were looked at.
         """
-        pending = {question.key: question for question in questions}
-        answers = Answers()
+        wanted = {question.key: question for question in questions}
+        self.sender.collect()
+        pending, answers = dict(wanted), Answers()
         first = True
         while pending:
-            to_ask = self._sort_known(pending, check, answers)
+            known = sort_known(pending, self.ledger.look_up(pending), check, self.max_answers)
+            self.ledger.rejudge(known.rejudged)
             if first:
-                answers.known, first = set(answers.answered), False
-            for key in [*answers.answered, *answers.quarantined]:
+                answers.known, first = set(known.answers.answered), False
+            answers.add(known.answers)
+            answers.not_asked.update(self._ask_ours(known.to_ask))
+            for key in answers.settled_keys():
                 pending.pop(key, None)
-            if to_ask:
-                self._ask_ours(to_ask, check, answers)
-            for key in answers.not_asked:
-                pending.pop(key, None)
-        self._assert_complete(questions, answers)
+        _assert_complete(wanted, answers)
         return answers
 
-    def _sort_known(
-        self, pending: Mapping[str, Question], check: Check, answers: Answers
-    ) -> list[Asking]:
-        """Put what needs no asking into `answers`; give what does."""
-        to_ask = []
-        stored = self.ledger.look_up(pending)
-        rejudged: dict[str, Problem | None] = {}
-        for key, question in pending.items():
-            known = stored.get(key)
-            if known is None or known.state == "open":
-                to_ask.append(Asking(question, known.attempts if known else 0))
-            elif known.state == "in_batch":
-                answers.not_asked[key] = IN_BATCH
-            else:
-                problem = judge_stored(question, known, check)
-                if (problem is None) != (known.state == "answered"):
-                    rejudged[key] = problem
-                if problem is None:
-                    model = known.model or question.model
-                    answers.answered[key] = Answer(known.fields or {}, model)
-                elif known.attempts < self.max_answers:
-                    to_ask.append(Asking(question, known.attempts))
-                else:
-                    answers.quarantined[key] = Failure(problem, known.raw, known.attempts)
-        self.ledger.rejudge(rejudged)
-        return to_ask
-
-    def _ask_ours(self, to_ask: Sequence[Asking], check: Check, answers: Answers) -> None:
+    def _ask_ours(self, to_ask: Sequence[Asking]) -> Mapping[str, str]:
+        """Ask what no other process is asking; wait a little if that is nothing."""
+        if not to_ask:
+            return {}
         claims = self.ledger.claim(
             [item.question for item in to_ask],
             {item.question.key: item.attempts for item in to_ask},
@@ -120,24 +116,62 @@ class LedgerModel:
         ours = [item for item in to_ask if item.question.key in claims.ours]
         if not ours:
             time.sleep(POLL_S)
-            return
+            return {}
         try:
-            answers.not_asked.update(self.sender.send(ours, check))
+            return self.sender.send(ours)
         finally:
             self.ledger.release()
 
-    def _assert_complete(self, questions: Sequence[Question], answers: Answers) -> None:
-        wanted = {question.key for question in questions}
-        parts = [set(answers.answered), set(answers.quarantined), set(answers.not_asked)]
-        if set().union(*parts) != wanted or sum(map(len, parts)) != len(wanted):
-            raise AssertionError(
-                f"{len(wanted)} questions became {[len(part) for part in parts]} answered, "
-                "quarantined, not asked"
-            )
+
+def sort_known(
+    pending: Mapping[str, Question], stored: Mapping[str, Stored], check: Check, max_answers: int
+) -> Sorted:
+    """Tell questions that need no asking from those that do.
+
+    Args:
+        pending: questions by key.
+        stored: what the ledger knows of them.
+        check: judges stored answers too, since checks may have changed since.
+        max_answers: how many answers to a question are looked at.
+    """
+    found = Sorted()
+    for key, question in pending.items():
+        known = stored.get(key)
+        if known is None or known.state == "open":
+            found.to_ask.append(Asking(question, known.attempts if known else 0))
+        elif known.state == "in_batch":
+            found.answers.not_asked[key] = IN_BATCH
+        else:
+            _sort_answered(question, known, check, max_answers, found)
+    return found
 
 
 def judge_stored(question: Question, stored: Stored, check: Check) -> Problem | None:
     """What is wrong with a stored answer by today's checks; None: it is good."""
     if stored.fields is None:
-        return Problem(stored.problem or "empty", stored.detail or "")  # type: ignore[arg-type]
+        return Problem(cast("ProblemClass", stored.problem or "empty"), stored.detail or "")
     return fit_schema(stored.fields, question.answer_schema) or check(question, stored.fields)
+
+
+def _sort_answered(
+    question: Question, known: Stored, check: Check, max_answers: int, found: Sorted
+) -> None:
+    problem = judge_stored(question, known, check)
+    if (problem is None) != (known.state == "answered"):
+        found.rejudged[question.key] = problem
+    if problem is None:
+        answer = Answer(known.fields or {}, known.model or question.model)
+        found.answers.answered[question.key] = answer
+    elif known.attempts < max_answers:
+        found.to_ask.append(Asking(question, known.attempts))
+    else:
+        failure = Failure(problem, known.raw, known.attempts)
+        found.answers.quarantined[question.key] = failure
+
+
+def _assert_complete(wanted: Mapping[str, Question], answers: Answers) -> None:
+    numbers = len(answers.answered), len(answers.quarantined), len(answers.not_asked)
+    if set(wanted) != answers.settled_keys() or sum(numbers) != len(wanted):
+        raise AssertionError(
+            f"{len(wanted)} questions became {numbers} answered, quarantined, not asked"
+        )

@@ -19,7 +19,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -29,6 +29,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
+from resources.hashing import canonical_json
 from resources.language_model.question import LanguageModelError, Problem, Question
 
 LEASE_S = 60.0
@@ -68,6 +69,7 @@ REQUESTS = sa.Table(
     sa.Column("state", sa.String(16), nullable=False, index=True),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("body", sa.Text, nullable=False),
+    sa.Column("answer_schema", sa.Text, nullable=False),
     sa.Column("raw_answer", sa.Text),
     sa.Column("problem", sa.String(16)),
     sa.Column("prompt_tokens", sa.Integer),
@@ -157,6 +159,29 @@ class Verdict:
     detail: str | None
     attempts: int
     request_id: str
+
+
+@dataclass(frozen=True)
+class OpenBatch:
+    """A batch that is not collected yet; `ours` if this process looks after it."""
+
+    batch: str
+    state: str
+    file_id: str | None
+    batch_id: str | None
+    ours: bool
+
+
+@dataclass(frozen=True)
+class SentInBatch:
+    """A request of a batch. `members` are keys, with the answers that each had before."""
+
+    request_id: str
+    model: str
+    body: str
+    answer_schema: Mapping[str, Any]
+    reserved_usd: float | None
+    members: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True)
@@ -258,6 +283,107 @@ class Ledger:
         """Write requests down as sent; they may leave once the future is done."""
         return self._writer.put("intend", [(intent, self.owner) for intent in intents])
 
+    def intend_batch(self, batch: str, server: str, intents: Sequence[Intent]) -> None:
+        """Write a batch down before anything of it is uploaded; its questions are then in it."""
+        until = time.time() + LEASE_S
+        keys = [question.key for intent in intents for question in intent.questions]
+        with self._write() as connection:
+            connection.execute(
+                sa.insert(BATCHES).values(
+                    batch=batch,
+                    server=server,
+                    state="intended",
+                    owner=self.owner,
+                    lease_until=until,
+                )
+            )
+            _insert_requests(connection, [(i, self.owner) for i in intents], "queued", batch)
+            for chunk in _chunks(keys):
+                connection.execute(
+                    sa.update(ANSWERS)
+                    .where(ANSWERS.c.key.in_(chunk))
+                    .values(state="in_batch", problem=None, owner=None, lease_until=None)
+                )
+
+    def open_batches(self, server: str) -> list[OpenBatch]:
+        """A server's batches that are not collected; those without a live owner become ours."""
+        now = time.time()
+        with self._write() as connection:
+            rows = connection.execute(
+                sa.select(BATCHES)
+                .where(BATCHES.c.server == server, BATCHES.c.state != "collected")
+                .order_by(BATCHES.c.batch)
+                .with_for_update()
+            ).all()
+            mine = [
+                row.batch
+                for row in rows
+                if row.owner == self.owner or not is_alive(row.owner, row.lease_until, now)
+            ]
+            connection.execute(
+                sa.update(BATCHES)
+                .where(BATCHES.c.batch.in_(mine))
+                .values(owner=self.owner, lease_until=now + LEASE_S)
+            )
+        return [
+            OpenBatch(row.batch, row.state, row.file_id, row.batch_id, row.batch in mine)
+            for row in rows
+        ]
+
+    def advance_batch(self, batch: str, **changes: str) -> None:
+        """Write down how far a batch is: `state`, and `file_id` or `batch_id`."""
+        with self._write() as connection:
+            connection.execute(sa.update(BATCHES).where(BATCHES.c.batch == batch).values(changes))
+            if changes.get("state") == "submitted":
+                connection.execute(
+                    sa.update(REQUESTS)
+                    .where(REQUESTS.c.batch == batch)
+                    .values(state="in_batch", attempts=1)
+                )
+
+    def batch_requests(self, batch: str) -> list[SentInBatch]:
+        """A batch's requests with their members, in a fixed order."""
+        names = ("request_id", "model", "body", "answer_schema", "reserved_usd")
+        members: dict[str, list[tuple[str, int]]] = {}
+        with self._engine.connect() as connection:
+            joined = connection.execute(
+                sa.select(MEMBERS.c.request_id, MEMBERS.c.key, ANSWERS.c.attempts)
+                .join(REQUESTS, REQUESTS.c.request_id == MEMBERS.c.request_id)
+                .join(ANSWERS, ANSWERS.c.key == MEMBERS.c.key)
+                .where(REQUESTS.c.batch == batch)
+                .order_by(MEMBERS.c.request_id, MEMBERS.c.position)
+            )
+            for request_id, key, attempts in joined:
+                members.setdefault(request_id, []).append((key, attempts))
+            rows = connection.execute(
+                sa.select(*(REQUESTS.c[name] for name in names))
+                .where(REQUESTS.c.batch == batch)
+                .order_by(REQUESTS.c.request_id)
+            ).all()
+        return [
+            SentInBatch(
+                row.request_id,
+                row.model,
+                row.body,
+                json.loads(row.answer_schema),
+                row.reserved_usd,
+                tuple(members[row.request_id]),
+            )
+            for row in rows
+        ]
+
+    def settle_batch(
+        self, batch: str, settled: Sequence[tuple[Outcome, Sequence[Verdict]]]
+    ) -> None:
+        """Write down all that a batch brought, and that it is done, in one commit."""
+        with self._write() as connection:
+            _apply_outcomes(connection, settled)
+            connection.execute(
+                sa.update(BATCHES)
+                .where(BATCHES.c.batch == batch)
+                .values(state="collected", owner=None, lease_until=None)
+            )
+
     def settle(self, outcome: Outcome, verdicts: Sequence[Verdict]) -> Future[None]:
         """Write down what became of a request and of its questions."""
         return self._writer.put("settle", [(outcome, list(verdicts))])
@@ -282,6 +408,21 @@ class Ledger:
         ]
         with self._write() as connection:
             connection.execute(change, rows)
+
+    def retry(self, problems: Collection[str] | None = None) -> int:
+        """Let quarantined questions be asked again.
+
+        Args:
+            problems: of which classes; None: of all.
+
+        Returns:
+            How many there were.
+        """
+        chosen = sa.update(ANSWERS).where(ANSWERS.c.state == "failed")
+        if problems is not None:
+            chosen = chosen.where(ANSWERS.c.problem.in_(list(problems)))
+        with self._write() as connection:
+            return connection.execute(chosen.values(state="open", attempts=0, fields=None)).rowcount
 
     def fail_lost_requests(self) -> int:
         """Mark requests as failed whose process died while they were in flight.
@@ -419,12 +560,10 @@ class _Writer:
         while (batch := self._next()) is not None:
             try:
                 with _transaction(self._engine) as connection:
-                    _apply_intents(
-                        connection, [p for k, ps, _ in batch if k == "intend" for p in ps]
-                    )
-                    _apply_outcomes(
-                        connection, [p for k, ps, _ in batch if k == "settle" for p in ps]
-                    )
+                    sent = [item for kind, items, _ in batch if kind == "intend" for item in items]
+                    back = [item for kind, items, _ in batch if kind == "settle" for item in items]
+                    _insert_requests(connection, sent, "sent")
+                    _apply_outcomes(connection, back)
             except Exception as error:  # every waiter must hear of it
                 for _, _, future in batch:
                     future.set_exception(error)
@@ -446,7 +585,13 @@ class _Writer:
         return batch
 
 
-def _apply_intents(connection: sa.Connection, intents: Sequence[tuple[Intent, str]]) -> None:
+def _insert_requests(
+    connection: sa.Connection,
+    intents: Sequence[tuple[Intent, str]],
+    state: str,
+    batch: str | None = None,
+) -> None:
+    """Write requests down, with their members."""
     if not intents:
         return
     connection.execute(
@@ -456,10 +601,12 @@ def _apply_intents(connection: sa.Connection, intents: Sequence[tuple[Intent, st
                 "request_id": intent.request_id,
                 "variant": intent.questions[0].variant,
                 "model": intent.questions[0].model,
-                "state": "sent",
+                "state": state,
                 "attempts": 0,
                 "body": intent.body,
+                "answer_schema": canonical_json(intent.questions[0].answer_schema),
                 "reserved_usd": intent.reserved_usd,
+                "batch": batch,
                 "owner": owner,
             }
             for intent, owner in intents
@@ -495,7 +642,7 @@ _LET_GO = (
 
 
 def _apply_outcomes(
-    connection: sa.Connection, settled: Sequence[tuple[Outcome, list[Verdict]]]
+    connection: sa.Connection, settled: Sequence[tuple[Outcome, Sequence[Verdict]]]
 ) -> None:
     if not settled:
         return

@@ -7,35 +7,31 @@ the ledger: what a killed process can pay twice is what was in flight, at most `
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from resources.language_model.asking import Asking
+from resources.language_model.batch import OVER_BUDGET, BatchDesk
 from resources.language_model.ledger import LEASE_S, Intent, Ledger, Outcome, Verdict
 from resources.language_model.pace import Pace, back_off_s
-from resources.language_model.prices import Budget, Prices, token_bound
-from resources.language_model.question import (
-    Check,
-    LanguageModelError,
-    Problem,
-    Progress,
-    Question,
+from resources.language_model.prices import Budget, Prices
+from resources.language_model.question import LanguageModelError, Problem, Progress, Question
+from resources.language_model.replies import Reply, judge_raw
+from resources.language_model.requests import (
+    group_questions,
+    make_intent,
+    make_verdict,
+    require_prices,
 )
-from resources.language_model.replies import Judged, Reply, judge_reply, read_reply, request_body
+from resources.language_model.server import async_client, redact, server_url
 from resources.settings import OpenAISettings
 
 if TYPE_CHECKING:
     import openai
 
-OPENAI_URL = "https://api.openai.com/v1"
 GRACE_S = 15.0
 """How long requests in flight are waited for when the run is to stop."""
-
-OVER_BUDGET = "over budget"
 
 
 class OnlineSender:
@@ -66,7 +62,11 @@ class OnlineSender:
         self.tokens_per_character = 0.3
         self.tokens_per_answer = 30.0
 
-    def send(self, asking: Sequence[Asking], check: Check) -> Mapping[str, str]:
+    def collect(self) -> None:
+        """Bring in finished batches of an earlier run (see `Sender.collect`)."""
+        BatchDesk(self.settings, self.ledger, self.prices).bring_in(wait_s=0)
+
+    def send(self, asking: Sequence[Asking]) -> Mapping[str, str]:
         """Ask each question once (see `Sender.send`).
 
         Raises:
@@ -75,11 +75,9 @@ class OnlineSender:
             KeyboardInterrupt: by Ctrl-C, after requests in flight were waited for.
         """
         if self.budget:
-            self._require_prices(asking)
+            require_prices(self.prices, asking)
         self.ledger.fail_lost_requests()
-        run = _Run(
-            self, group_questions(asking), {a.question.key: a.attempts for a in asking}, check
-        )
+        run = _Run(self, group_questions(asking), {a.question.key: a.attempts for a in asking})
         asyncio.run(run.go())
         return run.given_up
 
@@ -94,14 +92,6 @@ class OnlineSender:
             mine = reply.completion_tokens / questions
             self.tokens_per_answer += 0.1 * (mine - self.tokens_per_answer)
 
-    def _require_prices(self, asking: Sequence[Asking]) -> None:
-        unknown = sorted({a.question.model for a in asking} - set(self.prices.models))
-        if unknown:
-            raise LanguageModelError(
-                f"a budget can't be kept: the price of {', '.join(unknown)} is unknown. Add it to "
-                "prices.yaml (0 for a model that costs nothing)."
-            )
-
 
 class _Run:
     """One call of `send`: its queue, its workers, and why it stopped."""
@@ -111,7 +101,6 @@ class _Run:
         sender: OnlineSender,
         groups: Sequence[tuple[Question, ...]],
         attempts: Mapping[str, int],
-        check: Check,
     ) -> None:
         self.sender = sender
         self.settings = sender.settings
@@ -119,7 +108,6 @@ class _Run:
         self.budget = sender.budget
         self.groups = groups
         self.attempts = attempts
-        self.check = check
         self.given_up: dict[str, str] = {}
         self.stop_reason: str | None = None
         self.fatal: LanguageModelError | None = None
@@ -131,11 +119,10 @@ class _Run:
         self.done = 0
         self.total = sum(len(group) for group in groups)
         self.spent: float | None = 0.0
-        self.secret = os.environ.get(self.settings.api_key_variable, "")
 
     async def go(self) -> None:
         self.started = time.monotonic()
-        async with open_client(self.settings) as self.client:
+        async with async_client(self.settings) as self.client:
             workers = [asyncio.create_task(self._work()) for _ in range(self.settings.concurrency)]
             others = [asyncio.create_task(self._feed()), asyncio.create_task(self._renew())]
             try:
@@ -180,7 +167,7 @@ class _Run:
         while waiting and not self.stop_reason:
             intents: list[Intent] = []
             while waiting and len(intents) < self.settings.concurrency:
-                intent = self._intend(waiting[-1])
+                intent = make_intent(waiting[-1], self.settings.response_format, self.sender.prices)
                 if not self._reserve(intent):
                     break
                 intents.append(intent)
@@ -199,11 +186,6 @@ class _Run:
             self._give_up(group, self.stop_reason or "")
         for _ in range(self.settings.concurrency):
             await self.ready.put(None)
-
-    def _intend(self, group: tuple[Question, ...]) -> Intent:
-        body = json.dumps(request_body(group, self.settings.response_format), ensure_ascii=False)
-        tokens = token_bound(body, group[0].parameters, len(group))
-        return Intent(group, body, self.sender.prices.cost(group[0].model, *tokens))
 
     def _reserve(self, intent: Intent) -> bool:
         return self.budget is None or self.budget.reserve(intent.reserved_usd or 0.0)
@@ -258,23 +240,27 @@ class _Run:
 
     async def _try(self, intent: Intent) -> tuple[Problem | None, Mapping[str, str], str | None]:
         """One try: the problem, if there is one, the headers, and the raw body."""
+        import httpx2
         import openai
 
-        body = json.loads(intent.body)
         try:
-            response = await self.client.chat.completions.with_raw_response.create(
-                model=body.pop("model"), messages=body.pop("messages"), extra_body=body
+            response = await self.client.post(
+                "/chat/completions",
+                content=intent.body.encode(),
+                cast_to=httpx2.Response,
+                options={"headers": {"Content-Type": "application/json"}},
             )
         except openai.APIStatusError as error:
-            raw = self._redact(error.response.text)
+            raw = redact(error.response.text, self.settings)
             return self._status_problem(error, raw), error.response.headers, raw
         except openai.APITimeoutError:
             return Problem("timeout", f"no answer in {self.settings.timeout_s} s"), {}, None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            return Problem("connection", self._redact(f"{type(cause).__name__}: {cause}")), {}, None
+            detail = redact(f"{type(cause).__name__}: {cause}", self.settings)
+            return Problem("connection", detail), {}, None
         self.sender.pace.heed(response.headers)
-        return None, response.headers, self._redact(response.text)
+        return None, response.headers, redact(response.text, self.settings)
 
     def _status_problem(self, error: openai.APIStatusError, raw: str) -> Problem:
         """What an HTTP status means; one that no retry can mend ends the run."""
@@ -294,18 +280,19 @@ class _Run:
 
     async def _answered(self, intent: Intent, attempt: int, raw: str, maybe_paid: float) -> None:
         self.failures_in_a_row = 0
-        try:
-            reply = read_reply(raw)
-        except ValueError as error:
-            reply = Reply(None, None, None, "", None, None, raw)
-            problem = Problem("schema", str(error)[:200])
-            judged: list[Judged] = [(None, problem)] * len(intent.questions)
-        else:
-            judged = judge_reply(reply, intent.questions)
-            self.sender.observe(intent.body, reply, len(intent.questions))
+        questions = intent.questions
+        reply, judged = judge_raw(raw, questions[0].answer_schema, len(questions))
+        self.sender.observe(intent.body, reply, len(questions))
         verdicts = [
-            self._verdict(question, fields, problem, reply, intent)
-            for question, (fields, problem) in zip(intent.questions, judged, strict=True)
+            make_verdict(
+                question.key,
+                judgement,
+                reply,
+                question.model,
+                self.attempts[question.key],
+                intent.request_id,
+            )
+            for question, judgement in zip(questions, judged, strict=True)
         ]
         cost = self._cost(intent, reply)
         outcome = Outcome(
@@ -315,28 +302,6 @@ class _Run:
         self.spent = None if cost is None or self.spent is None else self.spent + cost
         paid = intent.reserved_usd if cost is None else cost
         await self._settle(intent, outcome, verdicts, (paid or 0.0) + maybe_paid)
-
-    def _verdict(
-        self,
-        question: Question,
-        fields: Mapping[str, str] | None,
-        problem: Problem | None,
-        reply: Reply,
-        intent: Intent,
-    ) -> Verdict:
-        if problem is None and fields is not None:
-            problem = self.check(question, fields)
-        return Verdict(
-            key=question.key,
-            state="failed" if problem else "answered",
-            fields=None if fields is None else json.dumps(dict(fields), ensure_ascii=False),
-            model=reply.model or question.model,
-            raw=reply.content if reply.content is not None else reply.raw,
-            problem=problem.kind if problem else None,
-            detail=problem.detail if problem else None,
-            attempts=self.attempts[question.key] + 1,
-            request_id=intent.request_id,
-        )
 
     async def _failed(
         self, intent: Intent, attempt: int, problem: Problem, raw: str | None, maybe_paid: float
@@ -394,57 +359,8 @@ class _Run:
 
     def _end(self, what: str) -> None:
         """Stop everything: nothing good can come of asking on."""
-        server = self.settings.base_url or OPENAI_URL
+        server = server_url(self.settings)
         self.fatal = self.fatal or LanguageModelError(
             f"the language model at {server} {what}. Answers that have arrived are kept."
         )
         self.stop_reason = self.stop_reason or "the server can't be used"
-
-    def _redact(self, text: str) -> str:
-        """A server may repeat the key in its errors; nothing of ours ever does."""
-        return text.replace(self.secret, "[key]") if self.secret else text
-
-
-def group_questions(asking: Sequence[Asking]) -> list[tuple[Question, ...]]:
-    """Questions as requests: first tries of a prompt together, if it allows; others alone."""
-    groups: list[tuple[Question, ...]] = []
-    together: dict[tuple[str, str], list[Question]] = {}
-    for item in asking:
-        question = item.question
-        if item.attempts or question.texts_per_request == 1:
-            groups.append((question,))
-            continue
-        same = together.setdefault((question.variant, question.model), [])
-        same.append(question)
-        if len(same) == question.texts_per_request:
-            groups.append(tuple(same))
-            same.clear()
-    return groups + [tuple(rest) for rest in together.values() if rest]
-
-
-@asynccontextmanager
-async def open_client(settings: OpenAISettings) -> AsyncIterator[openai.AsyncOpenAI]:
-    """The SDK's client; retries are ours, so that each is counted.
-
-    Raises:
-        LanguageModelError: no key is set and the server is OpenAI's.
-    """
-    import openai
-
-    key = os.environ.get(settings.api_key_variable)
-    if not key and settings.base_url is None:
-        raise LanguageModelError(
-            f"the environment variable {settings.api_key_variable} is not set: it holds the key "
-            "for OpenAI. Set it, or name another server under `language_model.base_url:`."
-        )
-    client = openai.AsyncOpenAI(
-        api_key=key or "no key",
-        base_url=settings.base_url or OPENAI_URL,
-        timeout=settings.timeout_s,
-        max_retries=0,
-    )
-    try:
-        yield client
-    finally:
-        with suppress(RuntimeError):
-            await client.close()

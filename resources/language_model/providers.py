@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from resources.language_model.asking import LedgerModel
+from resources.language_model.asking import LedgerModel, Sender
+from resources.language_model.batch import BatchSender
 from resources.language_model.ledger import Ledger
 from resources.language_model.online import OnlineSender
 from resources.language_model.prices import Budget, load_prices
@@ -37,14 +38,19 @@ def open_language_model(
         return
     if budget is None and chosen.budget_usd is not None:
         budget = Budget(chosen.budget_usd)
+    prices = load_prices(chosen.prices)
     with Ledger.in_folder(settings.cache_dir) as ledger:
-        sender = OnlineSender(chosen, ledger, load_prices(chosen.prices), budget, progress)
+        sender: Sender = (
+            OnlineSender(chosen, ledger, prices, budget, progress)
+            if chosen.mode == "online"
+            else BatchSender(chosen, ledger, prices, budget)
+        )
         yield LedgerModel(ledger, sender, chosen.max_answers)
 
 
 @contextmanager
 def open_ledger(settings: Settings) -> Iterator[Ledger | None]:
-    """The ledger that the config's provider keeps; None where answers come from a file."""
+    """The ledger behind the config's language model; None where answers are recorded."""
     if isinstance(settings.language_model, RecordedSettings):
         yield None
         return

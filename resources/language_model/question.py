@@ -18,13 +18,9 @@ Message = Mapping[str, str]
 
 ProblemClass = Literal[
     "empty", "unchanged", "too_long", "visual", "schema", "ids", "refusal", "cut_off",
-    "rate_limit", "server", "connection", "timeout", "rejected",
+    "rate_limit", "server", "connection", "timeout", "rejected", "expired",
 ]  # fmt: skip
-"""How an answer can fail. The last five mean that none came; the others, that it was no good."""
-
-TRANSPORT_PROBLEMS: frozenset[ProblemClass] = frozenset(
-    {"rate_limit", "server", "connection", "timeout", "rejected"}
-)
+"""How a question can fail: by an answer that is no good, or (from `rate_limit` on) by none."""
 
 
 class LanguageModelError(RuntimeError):
@@ -127,6 +123,16 @@ class Answers:
     not_asked: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     """Which of the answers were there before anybody was asked."""
+
+    def settled_keys(self) -> set[str]:
+        """All questions that something became of."""
+        return {*self.answered, *self.quarantined, *self.not_asked}
+
+    def add(self, more: Answers) -> None:
+        """Take over what became of other questions."""
+        self.answered.update(more.answered)
+        self.quarantined.update(more.quarantined)
+        self.not_asked.update(more.not_asked)
 
 
 class LanguageModel(Protocol):

@@ -103,11 +103,21 @@ def read_reply(raw: str) -> Reply:
         raise ValueError(f"no chat completion: {error!r}") from error
 
 
-def judge_reply(reply: Reply, questions: Sequence[Question]) -> list[Judged]:
+def judge_raw(raw: str, schema: Mapping[str, Any], questions: int) -> tuple[Reply, list[Judged]]:
+    """A body as it came, taken apart, and what it answers to each of a request's questions."""
+    try:
+        reply = read_reply(raw)
+    except ValueError as error:
+        problem = Problem("schema", str(error)[:200])
+        return Reply(None, None, None, "", None, None, raw), [(None, problem)] * questions
+    return reply, judge_reply(reply, schema, questions)
+
+
+def judge_reply(reply: Reply, schema: Mapping[str, Any], questions: int) -> list[Judged]:
     """For each question its answer's fields, or why there are none, in the questions' order."""
     whole = _whole_problem(reply)
     if whole:
-        return [(None, whole)] * len(questions)
+        return [(None, whole)] * questions
     try:
         answer = json.loads(_strip_fence(reply.content or ""))
     except json.JSONDecodeError as error:
@@ -115,10 +125,10 @@ def judge_reply(reply: Reply, questions: Sequence[Question]) -> list[Judged]:
             problem = Problem("refusal", (reply.content or "")[:200])
         else:
             problem = Problem("schema", f"no JSON: {error}")
-        return [(None, problem)] * len(questions)
-    if len(questions) == 1:
-        return [_fit(answer, questions[0])]
-    return _judge_group(answer, questions)
+        return [(None, problem)] * questions
+    if questions == 1:
+        return [_fit(answer, schema)]
+    return _judge_group(answer, schema, questions)
 
 
 def fit_schema(fields: object, schema: Mapping[str, Any]) -> Problem | None:
@@ -147,26 +157,26 @@ def _whole_problem(reply: Reply) -> Problem | None:
     return None
 
 
-def _fit(fields: Any, question: Question) -> Judged:
-    problem = fit_schema(fields, question.answer_schema)
+def _fit(fields: Any, schema: Mapping[str, Any]) -> Judged:
+    problem = fit_schema(fields, schema)
     return (None, problem) if problem else (fields, None)
 
 
-def _judge_group(answer: Any, questions: Sequence[Question]) -> list[Judged]:
+def _judge_group(answer: Any, schema: Mapping[str, Any], questions: int) -> list[Judged]:
     rows = answer.get("answers") if isinstance(answer, Mapping) else None
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         problem = Problem("schema", "no list of answers")
-        return [(None, problem)] * len(questions)
+        return [(None, problem)] * questions
     times = Counter(str(row.get("id")) for row in rows)
     by_id = {str(row.get("id")): row for row in rows}
     judged: list[Judged] = []
-    for number, question in enumerate(questions, start=1):
+    for number in range(1, questions + 1):
         found = times[str(number)]
         if found != 1:
             judged.append((None, Problem("ids", f"id {number} came back {found} times")))
             continue
         fields = {name: value for name, value in by_id[str(number)].items() if name != "id"}
-        judged.append(_fit(fields, question))
+        judged.append(_fit(fields, schema))
     return judged
 
 

@@ -50,6 +50,11 @@ class OpenAIServer:
         requests_per_minute: a limit over a sliding minute; beyond it 429.
         limit_headers: whether to say so in `x-ratelimit-*` and `Retry-After`.
         usage: tokens in and out for a request's messages and content.
+        batch_polls: how often a batch must be looked at until it is done.
+        batch_status: what it then is: completed, expired, failed, cancelled. A row for which
+            `fault` says `hang` was not run; one with a status is in the error file.
+        before_call, after_call: hear the number of each call before it has an effect, and (of files
+            and batches) after it had one and before it is answered.
     """
 
     answer: AnswerFunction
@@ -64,8 +69,17 @@ class OpenAIServer:
         )
     )
 
+    batch_polls: int = 1
+    batch_status: str = "completed"
+    before_call: Callable[[int], None] | None = None
+    after_call: Callable[[int], None] | None = None
+
     def __post_init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
+        self.calls: list[str] = []
+        self.files: dict[str, str] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.polls: dict[str, int] = {}
         self.answered: Counter[str] = Counter()
         self.statuses: Counter[int] = Counter()
         self.authorizations: set[str] = set()
@@ -91,9 +105,14 @@ class OpenAIServer:
             server = await asyncio.start_server(self._client, "127.0.0.1", 0)
             self.port = server.sockets[0].getsockname()[1]
             started.set()
-            async with server:
-                self._stop = asyncio.Event()
-                await self._stop.wait()
+            self._stop = asyncio.Event()
+            await self._stop.wait()
+            server.close()
+            mine = asyncio.current_task()
+            clients = [task for task in asyncio.all_tasks() if task is not mine]
+            for task in clients:
+                task.cancel()
+            await asyncio.gather(*clients, return_exceptions=True)
 
         self._thread = threading.Thread(
             target=lambda: self._loop.run_until_complete(serve()), daemon=True
@@ -128,10 +147,101 @@ class OpenAIServer:
         body: bytes,
         writer: asyncio.StreamWriter,
     ) -> None:
+        self.calls.append(f"{method} {path}")
+        number = len(self.calls)
+        if self.before_call:
+            self.before_call(number)
         if path == "/v1/chat/completions" and method == "POST":
             await self._complete(json.loads(body), writer)
-        else:
+            return
+        answer = self._files_and_batches(method, path, headers, body)
+        if self.after_call:
+            self.after_call(number)
+        if answer is None:
             await _send(writer, 404, {"error": {"message": f"no {method} {path}"}})
+        else:
+            await _send(writer, 200, answer)
+
+    def _files_and_batches(
+        self, method: str, path: str, headers: dict[str, str], body: bytes
+    ) -> dict[str, Any] | str | None:
+        """The files and batches API; None for what there is not."""
+        parts = path.removeprefix("/v1/").split("/")
+        if (method, path) == ("POST", "/v1/files"):
+            return self._upload(headers, body)
+        if method == "GET" and parts[0] == "files" and parts[-1] == "content":
+            return self.files.get(parts[1])
+        if (method, path) == ("POST", "/v1/batches"):
+            return self._create_batch(json.loads(body))
+        if (method, path) == ("GET", "/v1/batches"):
+            newest_first = list(self.batches.values())[::-1]
+            return {"object": "list", "data": newest_first, "has_more": False}
+        if method == "GET" and parts[0] == "batches" and parts[1] in self.batches:
+            return self._poll_batch(parts[1])
+        return None
+
+    def _upload(self, headers: dict[str, str], body: bytes) -> dict[str, Any]:
+        boundary = headers["content-type"].split("boundary=")[1].strip('"').encode()
+        pieces = [piece for piece in body.split(b"--" + boundary) if b"filename=" in piece]
+        content = pieces[0].split(b"\r\n\r\n", 1)[1].rsplit(b"\r\n", 1)[0].decode()
+        file_id = f"file-{len(self.files)}"
+        self.files[file_id] = content
+        return {
+            "id": file_id,
+            "object": "file",
+            "bytes": len(content),
+            "created_at": 0,
+            "filename": "x.jsonl",
+            "purpose": "batch",
+            "status": "processed",
+        }
+
+    def _create_batch(self, given: dict[str, Any]) -> dict[str, Any]:
+        batch_id = f"batch-{len(self.batches)}"
+        self.batches[batch_id] = {
+            "id": batch_id,
+            "object": "batch",
+            "created_at": 0,
+            "status": "in_progress",
+            **given,
+        }
+        self.polls[batch_id] = 0
+        return self.batches[batch_id]
+
+    def _poll_batch(self, batch_id: str) -> dict[str, Any]:
+        batch = self.batches[batch_id]
+        self.polls[batch_id] += 1
+        if batch["status"] == "in_progress" and self.polls[batch_id] > self.batch_polls:
+            self._run_batch(batch)
+        return batch
+
+    def _run_batch(self, batch: dict[str, Any]) -> None:
+        batch["status"] = self.batch_status
+        if self.batch_status == "failed":
+            batch["errors"] = {"object": "list", "data": [{"message": "no such model"}]}
+            return
+        good, bad = [], []
+        for line in self.files[batch["input_file_id"]].splitlines():
+            row = json.loads(line)
+            self.bodies.append(row["body"])
+            fault = self.fault(len(self.bodies), row["body"]) if self.fault else None
+            if fault and fault.kind == "hang":
+                continue
+            failed = fault is not None and fault.kind == "status"
+            body = {"error": {"message": "no"}} if failed else self.completion(row["body"], fault)
+            status = fault.status if fault and failed else 200
+            if not failed:
+                self.answered[row["body"]["messages"][-1]["content"]] += 1
+            result = {
+                "custom_id": row["custom_id"],
+                "response": {"status_code": status, "request_id": "r", "body": body},
+                "error": None,
+            }
+            (bad if failed else good).append(json.dumps(result))
+        for name, rows in (("output_file_id", good), ("error_file_id", bad)):
+            if rows:
+                batch[name] = f"file-{len(self.files)}"
+                self.files[batch[name]] = "\n".join(rows) + "\n"
 
     async def _complete(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         with self._lock:
