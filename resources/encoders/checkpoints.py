@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pickle  # noqa: TID251 - only `_TensorReader` below, which resolves no name freely
 import tempfile
+import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -108,7 +109,8 @@ def _read_plain(checkpoint: Path) -> Any | None:
     import torch
 
     try:
-        return torch.load(checkpoint, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # it warns of what it then refuses
+            return torch.load(checkpoint, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         return None
     except (OSError, RuntimeError, ValueError, EOFError, KeyError) as error:
