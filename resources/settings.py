@@ -26,6 +26,8 @@ from pydantic import (
     model_validator,
 )
 
+from resources.sources import SOURCES_FOLDER
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONFIG_VARIABLE = "SOUND_APPROACH_CONFIG"
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "sample.yaml"
@@ -70,7 +72,7 @@ class BenchmarkSettings(Strict):
 
 
 class EpicMirSettings(BenchmarkSettings):
-    """AudioEpicMIR (method section 2)."""
+    """AudioEpicMIR (method section 2). Files that are not named are the official ones, fetched."""
 
     adapter: Literal["epic_mir"] = "epic_mir"
     clips: ResolvedPath
@@ -92,7 +94,7 @@ class EgoMcqSettings(BenchmarkSettings):
 
 
 class EpicSoundsSettings(BenchmarkSettings):
-    """EpicSoundsRet (method section 4)."""
+    """EpicSoundsRet (method section 4). The file is fetched where it is not named."""
 
     adapter: Literal["epic_sounds"] = "epic_sounds"
     segments: ResolvedPath
@@ -136,10 +138,26 @@ AnyBenchmark = Annotated[
     Field(discriminator="adapter"),
 ]
 OFFICIAL_BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
+OFFICIAL_FILES = {
+    "epic_mir": {
+        "clips": "epic_kitchens_100/EPIC_100_retrieval_test.csv",
+        "sentences": "epic_kitchens_100/EPIC_100_retrieval_test_sentence.csv",
+    },
+    "epic_sounds": {"segments": "epic_sounds/EPIC_Sounds_validation.csv"},
+    "ego_mcq": {"questions": "ego4d/egomcq.json"},
+}
+"""By benchmark and key, where the official file lies in the folder of sources."""
+OFFICIAL_POOL = {
+    "audiocaps": [f"audiocaps/{split}.csv" for split in ("train", "val", "test")],
+    "kinetics": [f"kinetics_700_2020/{split}.csv" for split in ("train", "val", "test")],
+}
 
 
 class FewShotSettings(Strict):
-    """The annotation files whose overlap is the pool of few-shot examples (method section 7.1)."""
+    """The annotation files whose overlap is the pool of few-shot examples (method section 7.1).
+
+    Each list of files may be the word `official` instead: then they are fetched.
+    """
 
     audiocaps: tuple[ResolvedPath, ...] = ()
     kinetics: tuple[ResolvedPath, ...] = ()
@@ -334,6 +352,27 @@ class Settings(Strict):
     automation: AutomationSettings = AutomationSettings()
     limit: int | None = Field(default=None, ge=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _place_official_files(cls, value: Any) -> Any:
+        """Official files that are not named lie among the fetched ones, under `cache_dir`."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("cache_dir"), str):
+            return value
+        folder = f"{value['cache_dir']}/{SOURCES_FOLDER}"
+        given = dict(value)
+        for name, fields in _items(given, "benchmarks"):
+            official = OFFICIAL_FILES.get(fields.get("adapter", name), {})
+            places = {key: f"{folder}/{path}" for key, path in official.items()}
+            given["benchmarks"] = {**given["benchmarks"], name: {**places, **fields}}
+        if isinstance(given.get("few_shot"), Mapping):
+            given["few_shot"] = {
+                key: [f"{folder}/{path}" for path in OFFICIAL_POOL.get(key, ())]
+                if files == "official"
+                else files
+                for key, files in given["few_shot"].items()
+            }
+        return given
+
     @field_validator("benchmarks", mode="before")
     @classmethod
     def _name_official_adapters(cls, value: Any) -> Any:
@@ -430,6 +469,14 @@ def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings
         raise SettingsError(
             f"{path}: {error.error_count()} problem(s) in this config:\n{problems}"
         ) from error
+
+
+def _items(given: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The entries of a mapping of mappings; what is no such thing is left to the validation."""
+    entries = given.get(key)
+    if not isinstance(entries, Mapping):
+        return []
+    return [(name, fields) for name, fields in entries.items() if isinstance(fields, Mapping)]
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -11,9 +11,11 @@ from types import ModuleType
 
 from assets.benchmarks import ego_mcq, epic_mir, epic_sounds, own_table
 from assets.benchmarks.annotations import AnnotationError, Annotations
-from resources.media.addresses import content_hash
+from resources.downloads import DownloadError, Progress
+from resources.hashing import file_sha256
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
 from resources.settings import Settings
+from resources.sources import SourceError, ensure
 
 _ADAPTERS: dict[str, ModuleType] = {
     "epic_mir": epic_mir,
@@ -26,12 +28,33 @@ _ADAPTERS: dict[str, ModuleType] = {
 def read_annotations(settings: Settings, benchmark: str) -> Annotations:
     """Read and check a benchmark's files, and cut them down to the config's `limit`.
 
+    Official files that the config does not name are fetched first, if they are not there yet.
+
     Raises:
-        AnnotationError: a file can't be used; the message names file, rows and remedy.
+        AnnotationError: a file can't be had or used; the message names file, rows and remedy.
     """
+    fetch_sources(settings, benchmark)
     given = settings.benchmarks[benchmark]
     annotations: Annotations = _ADAPTERS[given.adapter].read(given, benchmark)
     return annotations if settings.limit is None else annotations.limited(settings.limit)
+
+
+def fetch_sources(settings: Settings, benchmark: str, progress: Progress | None = None) -> None:
+    """See to it that the official files among a benchmark's files are there.
+
+    Args:
+        settings: the config.
+        benchmark: whose files.
+        progress: told of each file how many bytes are here, of how many.
+
+    Raises:
+        AnnotationError: one can't be fetched, or has to be asked for by hand.
+    """
+    for path in source_files(settings, benchmark):
+        try:
+            ensure(path, settings.cache_dir, progress)
+        except (DownloadError, SourceError) as error:
+            raise AnnotationError(str(error)) from error
 
 
 def source_files(settings: Settings, benchmark: str) -> tuple[Path, ...]:
@@ -48,10 +71,11 @@ def source_version(settings: Settings, benchmark: str) -> str:
         AnnotationError: a file is missing.
     """
     digest = hashlib.sha256()
+    fetch_sources(settings, benchmark)
     for path in source_files(settings, benchmark):
         if not path.is_file():
             raise AnnotationError(f"{path}: no such file; `sound-approach validate` says more.")
-        digest.update(content_hash(path).encode())
+        digest.update(file_sha256(path).encode())
     return digest.hexdigest()
 
 

@@ -12,6 +12,8 @@ import hashlib
 import re
 from pathlib import Path
 
+from resources.hashing import file_sha256
+
 MEMBER = "::"
 CHUNK = "{chunk}"
 
@@ -54,13 +56,8 @@ def content_hash(address: Path) -> str:
     if member:
         return _hash_of_member(*member)
     files = files_of(address)
-    hashes = [_hash_of_file(file) for file in files]
+    hashes = [file_sha256(file) for file in files]
     return hashes[0] if files == [address] else hashlib.sha256("".join(hashes).encode()).hexdigest()
-
-
-def _hash_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _hash_of_member(path: Path, member: str) -> str:
