@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import altair as alt
 
 WIDTH = 236
-BESIDE_NAMES = 172
-"""Width of a drawing with a name before each row: with the names, as wide as the others."""
+ROW_WIDTH = 290
+"""Width of a drawing whose rows have their names above them, and no axis beside them."""
 _VEGA_LITE = "6.1"
 _INK, _MUTED, _GRID, _FLOOR = "#010101", "#020202", "#030303", "#040404"
 _SERIES = tuple(f"#0500{number:02d}" for number in range(1, 7))
@@ -219,8 +219,9 @@ def _interval_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=_x("value", "%", scale), y=_y_variant(rows), color=_colour(rows)
         ),
+        _row_names(rows),
         data=_inline(rows),
-    ).properties(width=BESIDE_NAMES, height=alt.Step(26))
+    ).properties(width=ROW_WIDTH, height=alt.Step(40))
     said = "; ".join(
         f"{row['variant']} {number(row['value'])} % "
         f"(interval {interval(row['ci_low'], row['ci_high'])})"
@@ -249,8 +250,9 @@ def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=_x("delta", "points", scale), y=_y_variant(rows), color=_colour(rows)
         ),
+        _row_names(rows),
         data=_inline(rows.assign(zero=0.0)),
-    ).properties(width=BESIDE_NAMES, height=alt.Step(26))
+    ).properties(width=ROW_WIDTH, height=alt.Step(40))
     said = "; ".join(
         f"{row['variant']} {signed(row['delta'])} points "
         f"(interval {interval(row['ci_low'], row['ci_high'])}, "
@@ -418,8 +420,15 @@ def _y(name: str, title: str, scale: alt.Scale) -> alt.Y:
 def _y_variant(rows: pd.DataFrame) -> alt.Y:
     import altair as alt
 
-    axis = alt.Axis(labelLimit=130, domain=False, ticks=False, labelPadding=8)
-    return alt.Y("variant:N", sort=_variants(rows), title=None, axis=axis)
+    return alt.Y("variant:N", sort=_variants(rows), axis=None)
+
+
+def _row_names(rows: pd.DataFrame) -> alt.Chart:
+    """Each row's name above it, where it has room in whatever font the reader has."""
+    import altair as alt
+
+    names = alt.Chart().mark_text(align="left", baseline="bottom", dy=-7, fontSize=12, color=_MUTED)
+    return names.encode(x=alt.value(0), y=_y_variant(rows), text="variant:N")
 
 
 def _svg(drawing: alt.LayerChart) -> str:

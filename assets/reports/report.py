@@ -203,7 +203,7 @@ def _summary(headline: pd.DataFrame) -> list[Finding]:
 def _p(value: float) -> str:
     if pd.isna(value):
         return ""
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+    return "corrected p < 0.001" if value < 0.001 else f"corrected p = {value:.2g}"
 
 
 def _verdict(row: pd.Series) -> str:
