@@ -55,8 +55,13 @@ def test_every_clip_is_reported_as_missing_media(run):
     assert run.value("SELECT count(*) FROM clips WHERE usable") == 0
 
 
-def test_texts_are_rewritten_all_the_same(run):
-    assert run.value("SELECT count(*) FROM descriptions WHERE benchmark = 'epic_mir'") == 3835
+def test_every_text_is_rewritten_or_listed(run):
+    """The made-up answers repeat the narration; a few of those speak of what is seen."""
+    rewritten = run.value("SELECT count(*) FROM descriptions WHERE benchmark = 'epic_mir'")
+    listed = run.rows("SELECT * FROM description_exclusions WHERE benchmark = 'epic_mir'")
+    assert rewritten + len(listed) == 3835
+    assert rewritten > 3800
+    assert set(listed["reason"]) <= {"visual"}
 
 
 def test_there_are_no_scores_and_no_crash(run):
