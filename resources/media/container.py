@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, MediaError
+from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, NO_DECODER, MediaError
 
 _JITTER_S = 0.02
 """Time stamps off by less are rounding (Matroska counts milliseconds), not a gap."""
@@ -28,24 +28,31 @@ class ContainerAudio:
 
         try:
             # Only `file`: a playlist in disguise must not make FFmpeg open addresses.
-            self._container = av.open(str(path), options={"protocol_whitelist": "file"})
+            self._container = av.open(
+                str(path), options={"protocol_whitelist": "file"}, metadata_errors="replace"
+            )
         except (av.FFmpegError, OSError) as error:
             raise MediaError(DAMAGED, f"it can't be opened: {_words(error)}") from error
         if not self._container.streams.audio:
             self._container.close()
             raise MediaError(NO_AUDIO_STREAM, "the file holds no audio stream")
         self._stream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            self._container.close()
+            raise MediaError(NO_DECODER, "its audio stream is of an unknown codec")
         self._to_float: Any = None
         self.position = 0
         self._frames = self._decode()
         first = self._next_frame()
+        if first is None:
+            self._container.close()
+            raise MediaError(DAMAGED, "its audio stream holds no sample")
         # Only a decoded frame knows the true rate: HE-AAC headers name half of it.
-        self.sample_rate: int = first.sample_rate if first else self._stream.sample_rate
-        self.channels: int = len(first.layout.channels) if first else self._stream.channels
+        self.sample_rate: int = first.sample_rate
+        self.channels: int = len(first.layout.channels)
         # Multiplied as floats: exact fractions for every frame cost as much as decoding it.
-        self._samples_a_tick = float(self._stream.time_base or 0) * self.sample_rate
-        if first:
-            self._frames = itertools.chain([first], self._frames)
+        self._samples_a_tick = float(self._stream.time_base) * self.sample_rate
+        self._frames = itertools.chain([first], self._frames)
 
     def declared_s(self) -> float | None:
         """Seconds by the stream's header, or by Matroska's tag (see `Audio`)."""
@@ -96,7 +103,7 @@ class ContainerAudio:
         except (av.FFmpegError, OSError) as error:
             seconds = self.position / (self._stream.sample_rate or 1)
             raise MediaError(
-                DAMAGED, f"it does not decode beyond {seconds:.3f} s: {_words(error)}"
+                DAMAGED, f"it does not decode at {seconds:.3f} s: {_words(error)}"
             ) from error
 
     def _placed(self, frame: Any) -> Iterator[np.ndarray]:

@@ -20,6 +20,7 @@ BLOCK = 1 << 16
 
 SOUND_FILE_SUFFIXES = {".wav", ".flac", ".ogg", ".oga"}
 NO_AUDIO_STREAM = "no audio stream"
+NO_DECODER = "no decoder"
 DAMAGED = "damaged"
 
 

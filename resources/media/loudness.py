@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from resources.media.addresses import content_hash
+from resources.media.decoding import MediaError
 from resources.media.inventory import Progress, in_parallel
 from resources.media.memory import MediaMemory
 from resources.media.segments import read_segments
 
+CHANGED = "changed since the scan"
 Span = tuple[float, float]
 
 
@@ -53,7 +56,7 @@ def measure_all(
         progress: told how many recordings are done, of how many.
 
     Raises:
-        MediaError: a recording changed since it was scanned and can't be read any more.
+        MediaError: a recording changed since it was scanned, so that its scan says nothing of it.
     """
     report = progress or (lambda done, of: None)
     results: dict[str, dict[Span, Loudness]] = {}
@@ -67,12 +70,27 @@ def measure_all(
                 tasks.append((video_id, SpansOf(recording.path, recording.content_hash, missing)))
         done = len(wanted) - len(tasks)
         report(done, len(wanted))
+        _refuse_changed(memory, [recording for _, recording in tasks])
         for (video_id, recording), measured in in_parallel(_measure, tasks):
             memory.remember_loudness(recording.content_hash, measured.items())
             results[video_id].update(measured)
             done += 1
             report(done, len(wanted))
     return results
+
+
+def _refuse_changed(memory: MediaMemory, recordings: Sequence[SpansOf]) -> None:
+    for recording in recordings:
+        try:
+            found = memory.content_hash(recording.path) or content_hash(recording.path)
+        except OSError:
+            found = None
+        if found != recording.content_hash:
+            raise MediaError(
+                CHANGED,
+                f"{recording.path} is not what it was when it was scanned; materialize `media` "
+                f"again, then this",
+            )
 
 
 def _measure(task: tuple[str, SpansOf]) -> dict[Span, Loudness]:

@@ -38,23 +38,27 @@ class SoundFileAudio:
 
     def skip_to(self, sample: int) -> None:
         """Seek, where more than a block would be decoded in vain."""
+        sample = min(sample, self._file.frames)
         if sample - self.position > BLOCK:
-            self.position = self._file.seek(sample)
+            try:
+                self.position = self._file.seek(sample)
+            except sf.LibsndfileError as error:
+                raise self._damaged_at(sample, error) from error
 
     def read_block(self) -> np.ndarray:
         """The next block (see `Audio`)."""
         try:
             samples = self._file.read(BLOCK, dtype="float32", always_2d=True)
         except sf.LibsndfileError as error:
-            raise MediaError(
-                DAMAGED,
-                f"it does not decode beyond {self.position / self.sample_rate:.3f} s: "
-                f"{error.error_string}",
-            ) from error
+            raise self._damaged_at(self.position, error) from error
         self.position += len(samples)
         if not len(samples) and self._file.format == "OGG" and not _ends_as_ogg(self._path):
             raise MediaError(DAMAGED, "it stops before the last page of its stream")
         return mono(samples, axis=1)
+
+    def _damaged_at(self, sample: int, error: sf.LibsndfileError) -> MediaError:
+        seconds = sample / self.sample_rate
+        return MediaError(DAMAGED, f"it does not decode at {seconds:.3f} s: {error.error_string}")
 
     def __enter__(self) -> Self:
         return self

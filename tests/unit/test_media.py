@@ -198,6 +198,8 @@ def test_a_segment_past_the_end_is_an_error_and_one_across_it_is_shorter(tmp_pat
     assert len(found) == RATE // 2
     with pytest.raises(MediaError, match=r"starts at 2\.500 s, the recording ends at 2\.000 s"):
         list(read_segments(path, [(2.5, 3.0)]))
+    with pytest.raises(MediaError, match=r"starts at 3540\.000 s"):
+        list(read_segments(path, [(3540.0, 3541.0)]))
 
 
 # --------------------------------------------------------------------------------- scanning
@@ -229,13 +231,26 @@ def test_loudness_is_measured_once_a_content_and_span(tmp_path, monkeypatch):
     samples = noise(2.0)
     samples[RATE : RATE + RATE // 2] = 0
     path = write_audio(tmp_path / "a.wav", samples)
-    wanted = {"a": SpansOf(path, "hash", [(0.5, 1.5), (0.0, 0.5), (0.5, 1.5)])}
+    spans = [(0.5, 1.5), (0.0, 0.5), (0.5, 1.5)]
+    wanted = {"a": SpansOf(path, content_hash(path), spans)}
     found = measure_all(wanted, tmp_path)["a"]
     assert found[0.5, 1.5].digital_silence == 0.5
     assert found[0.0, 0.5].digital_silence == 0.0
     assert found[0.0, 0.5] == measure(sf.read(path, dtype="float32")[0][: RATE // 2])
     path.unlink()
     assert measure_all(wanted, tmp_path)["a"] == found
+
+
+def test_a_recording_that_changed_since_its_scan_is_not_measured(tmp_path):
+    path = write_audio(tmp_path / "a.wav", noise(2.0))
+    recording = scan({"a": path}, tmp_path)["a"]
+    wanted = {"a": SpansOf(path, recording.content_hash, [(0.5, 1.5)])}
+    write_audio(path, noise(2.5, seed=1))
+    with pytest.raises(MediaError, match="materialize `media` again"):
+        measure_all(wanted, tmp_path)
+    path.unlink()
+    with pytest.raises(MediaError, match="materialize `media` again"):
+        measure_all(wanted, tmp_path)
 
 
 # --------------------------------------------------------------------------------- locating
