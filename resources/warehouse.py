@@ -64,6 +64,8 @@ class Publication:
     """False where the file already held exactly this, and was left alone."""
     rows: dict[str, int]
     """Rows of every table and model."""
+    waiting: tuple[str, ...] = ()
+    """Benchmarks left out: the lake has them in another release's form, until their next run."""
 
 
 Part = tuple[str, str, str | None, str]
@@ -72,8 +74,24 @@ Said = dict[str, dict[str, str | None]]
 """For each table and model, what each of its columns means, where somebody said it."""
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What the file is to hold."""
+
+    models: list[SqlModel]
+    checks: list[SqlModel]
+    parts: list[Part]
+    kept: frozenset[str]
+    """Benchmarks whose rows are taken from the published file, not from the lake."""
+    waiting: tuple[str, ...]
+
+
 def publish(
-    lake: Lake, sql_folder: Path, target: Path, benchmarks: Collection[str] | None = None
+    lake: Lake,
+    sql_folder: Path,
+    target: Path,
+    benchmarks: Collection[str] | None = None,
+    refreshed: Collection[str] | None = None,
 ) -> Publication:
     """Publish every lake table and every SQL model as one DuckDB file, or leave it unchanged.
 
@@ -82,10 +100,13 @@ def publish(
         sql_folder: one SELECT a file, and in `checks/` queries that must return no row.
         target: the DuckDB file, replaced in one step.
         benchmarks: the partitions to publish; None takes all that the lake holds.
+        refreshed: benchmarks whose chain has just come to its end. All others keep the rows that
+            they have in the published file: in the lake they may be half-way through a run of
+            their own. None takes every benchmark from the lake.
 
     Raises:
         WarehouseError: a model is not valid or a check fails. The published file stays as it was.
-        TableError: a lake file was written in another form by another release.
+        TableError: a table without partitions was written in another form by another release.
     """
     from filelock import FileLock
 
@@ -93,14 +114,15 @@ def publish(
     checks = read_checks(sql_folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
-        parts = _parts(lake, models, checks, benchmarks)
-        version = _hash(repr(parts))
-        if _published(target) == parts:
-            return Publication(target, version, False, _row_counts(target))
+        published = _published(target)
+        plan = _plan(lake, models, checks, published, benchmarks, refreshed)
+        version = _hash(repr(plan.parts))
+        if published == plan.parts:
+            return Publication(target, version, False, _row_counts(target), plan.waiting)
         with _aside(target) as temporary:
-            rows = _build(temporary, lake, models, checks, parts)
+            rows = _build(temporary, lake, plan, target)
             _swap(temporary, target)
-    return Publication(target, version, True, rows)
+    return Publication(target, version, True, rows, plan.waiting)
 
 
 def query(target: Path, sql: str) -> pd.DataFrame:
@@ -151,32 +173,51 @@ def reading(target: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.close()
 
 
-def _parts(
-    lake: Lake, models: list[SqlModel], checks: list[SqlModel], benchmarks: Collection[str] | None
-) -> list[Part]:
-    """Everything that decides what the file holds, with its version."""
-    parts: list[Part] = []
-    for model in TABLES.values():
-        parts.append(("schema", model.name, None, _hash(repr(model))))
-        for benchmark in _stored(lake, model, benchmarks):
-            stamp = lake.stamp(model, benchmark)
-            # No stamp: another release's form, which reading it will say, with the remedy.
-            parts.append(("table", model.name, benchmark, stamp.data_version if stamp else ""))
-    parts += [("model", model.name, None, _hash(model.text)) for model in models]
-    parts += [("check", check.name, None, _hash(check.text)) for check in checks]
-    return parts
+def _plan(
+    lake: Lake,
+    models: list[SqlModel],
+    checks: list[SqlModel],
+    published: list[Part],
+    benchmarks: Collection[str] | None,
+    refreshed: Collection[str] | None,
+) -> _Plan:
+    schemas: list[Part] = [
+        ("schema", model.name, None, _hash(repr(model))) for model in TABLES.values()
+    ]
+    same_schemas = [part for part in published if part[0] == "schema"] == schemas
+    known = {part[2] for part in published} - {None}
+    kept = known - set(refreshed) if same_schemas and refreshed is not None else set()
+    stored = {
+        (model.name, benchmark): lake.stamp(model, benchmark)
+        for model in TABLES.values()
+        for benchmark in _stored(lake, model)
+        if benchmark not in kept
+    }
+    waiting = {benchmark for (_, benchmark), stamp in stored.items() if stamp is None} - {None}
+    tables: list[Part] = [
+        # No stamp here: a table without partitions, which reading it will say, with the remedy.
+        ("table", name, benchmark, stamp.data_version if stamp else "")
+        for (name, benchmark), stamp in stored.items()
+        if benchmark not in waiting
+    ]
+    tables += [part for part in published if part[0] == "table" and part[2] in kept]
+    wanted = [
+        part for part in tables if part[2] is None or benchmarks is None or part[2] in benchmarks
+    ]
+    sql: list[Part] = [("model", model.name, None, _hash(model.text)) for model in models]
+    sql += [("check", check.name, None, _hash(check.text)) for check in checks]
+    parts = [*schemas, *sorted(wanted, key=lambda part: (part[1], part[2] or "")), *sql]
+    return _Plan(models, checks, parts, frozenset(map(str, kept)), tuple(sorted(map(str, waiting))))
 
 
-def _stored(lake: Lake, model: TableModel, benchmarks: Collection[str] | None) -> list[str | None]:
-    """The partitions of a table to publish; `[None]` for a table without partitions."""
-    if not model.partitioned:
-        return [None] if lake.path(model).exists() else []
-    return [b for b in lake.benchmarks(model) if benchmarks is None or b in benchmarks]
+def _stored(lake: Lake, model: TableModel) -> list[str] | list[None]:
+    """The partitions of a table in the lake; `[None]` for a table without partitions."""
+    if model.partitioned:
+        return lake.benchmarks(model)
+    return [None] if lake.path(model).exists() else []
 
 
-def _build(
-    file: Path, lake: Lake, models: list[SqlModel], checks: list[SqlModel], parts: list[Part]
-) -> dict[str, int]:
+def _build(file: Path, lake: Lake, plan: _Plan, published: Path) -> dict[str, int]:
     """Write the whole database into a new file; returns the rows of every table and model."""
     import duckdb
 
@@ -185,18 +226,32 @@ def _build(
     try:
         for table in TABLES.values():
             _create_table(connection, table)
-        for kind, name, benchmark, _ in parts:
-            if kind == "table":
+        for kind, name, benchmark, _ in plan.parts:
+            if kind == "table" and benchmark not in plan.kept:
                 _insert(connection, name, lake.read_arrow(TABLES[name], benchmark))
-        _create_publication(connection, parts)
-        said = _column_texts(models)
-        for model in models:
+        if plan.kept:
+            _insert_kept(connection, plan, published)
+        _create_publication(connection, plan.parts)
+        said = _column_texts(plan.models)
+        for model in plan.models:
             _create_model(connection, model, said)
-        for check in checks:
+        for check in plan.checks:
             _check(connection, check)
         return {name: _count(connection, name) for name in _names(connection)}
     finally:
         connection.close()
+
+
+def _insert_kept(connection: duckdb.DuckDBPyConnection, plan: _Plan, published: Path) -> None:
+    """Carry on rows from the published file."""
+    with reading(published) as old:
+        for kind, name, benchmark, _ in plan.parts:
+            if kind == "table" and benchmark in plan.kept:
+                rows = old.sql(
+                    f"SELECT * FROM {_name(name)} WHERE benchmark = ?",  # noqa: S608
+                    params=[benchmark],
+                )
+                _insert(connection, name, rows.to_arrow_table())
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, model: TableModel) -> None:
@@ -297,12 +352,12 @@ def _check(connection: duckdb.DuckDBPyConnection, check: SqlModel) -> None:
         )
 
 
-def _published(target: Path) -> list[Part] | None:
-    """What the published file was made from; None if there is none that can be read."""
+def _published(target: Path) -> list[Part]:
+    """What the published file was made from; nothing if there is none that can be read."""
     try:
         rows = query(target, f"SELECT * FROM {PUBLICATION}")  # noqa: S608
     except WarehouseError:
-        return None
+        return []
     columns = (rows[name].where(rows[name].notna(), None) for name in rows.columns)
     return list(zip(*columns, strict=True))
 

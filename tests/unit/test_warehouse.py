@@ -7,11 +7,13 @@ import sqlite3
 
 import duckdb
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from support.lake_fixture import build_lake
 
 from resources.lake import Lake
 from resources.settings import PROJECT_ROOT
+from resources.table_model import TableError
 from resources.tables import AUDIO_EMBEDDINGS, CLIPS, PROMPTS, SCORES, TABLES
 from resources.warehouse import WarehouseError, publish, query
 
@@ -240,6 +242,74 @@ def test_no_query_can_write(lake, sql, target):
     publish(lake, sql, target)
     with pytest.raises(WarehouseError, match="read-only"):
         query(target, "DELETE FROM clips")
+
+
+class TestBenchmarksApart:
+    """One benchmark's run publishes that one: the others may be in the middle of theirs."""
+
+    def edit(self, lake, benchmark, text):
+        lake.write(CLIPS, lake.read(CLIPS, benchmark).assign(text=text), benchmark)
+
+    def texts(self, target):
+        rows = query(target, "SELECT DISTINCT benchmark, text FROM clips WHERE text LIKE 'edit%'")
+        return dict(rows.itertuples(index=False))
+
+    def test_others_keep_their_published_rows(self, lake, sql, target):
+        before = publish(lake, sql, target)
+        for benchmark in ("epic_mir", "ego_mcq"):
+            self.edit(lake, benchmark, "edited")
+        after = publish(lake, sql, target, refreshed=["epic_mir"])
+        assert self.texts(target) == {"epic_mir": "edited"}
+        assert after.rows == before.rows
+        assert publish(lake, sql, target, refreshed=["ego_mcq"]).changed
+        assert self.texts(target) == {"epic_mir": "edited", "ego_mcq": "edited"}
+        assert not publish(lake, sql, target).changed
+
+    def test_what_is_kept_equals_what_was_published_from_the_lake(self, lake, target, tmp_path):
+        publish(lake, SQL_FOLDER, target)
+        self.edit(lake, "epic_mir", "edited")
+        kept = publish(lake, SQL_FOLDER, target, refreshed=["epic_mir"])
+        anew = publish(lake, SQL_FOLDER, tmp_path / "anew.duckdb")
+        assert (kept.version, kept.rows) == (anew.version, anew.rows)
+        for table in ("query_scores", "captions", "descriptions", "subset_members"):
+            rows = [query(file, f"FROM {table} ORDER BY ALL") for file in (target, anew.file)]
+            assert rows[0].equals(rows[1])
+
+    def test_a_half_made_benchmark_does_not_stop_another(self, lake, target):
+        from resources.tables import EXCLUSIONS
+
+        publish(lake, SQL_FOLDER, target)
+        lake.write(EXCLUSIONS, lake.read(EXCLUSIONS, "ego_mcq").iloc[1:], "ego_mcq")
+        self.edit(lake, "epic_mir", "edited")
+        assert publish(lake, SQL_FOLDER, target, refreshed=["epic_mir"]).changed
+        with pytest.raises(WarehouseError, match="items_add_up"):
+            publish(lake, SQL_FOLDER, target, refreshed=["ego_mcq"])
+
+    def test_a_benchmark_that_was_never_published_is_taken_from_the_lake(self, lake, sql, target):
+        publish(lake, sql, target, refreshed=["epic_mir"])
+        assert len(query(target, "FROM clip_counts")) == 3
+
+    def test_a_benchmark_no_longer_wanted_is_not_kept(self, lake, sql, target):
+        publish(lake, sql, target)
+        publish(lake, sql, target, benchmarks=["epic_mir", "ego_mcq"], refreshed=["epic_mir"])
+        assert query(target, "FROM clip_counts")["benchmark"].tolist() == ["ego_mcq", "epic_mir"]
+
+    def test_another_release_s_form_waits_for_its_own_run(self, lake, sql, target):
+        publish(lake, sql, target)
+        path = lake.path(CLIPS, "ego_mcq")
+        pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["peak"]), path)
+        published = publish(lake, sql, target)
+        assert published.waiting == ("ego_mcq",)
+        assert query(target, "FROM clip_counts")["benchmark"].tolist() == [
+            "epic_mir",
+            "epic_sounds",
+        ]
+
+    def test_an_unpartitioned_table_in_another_form_says_what_to_do(self, lake, sql, target):
+        path = lake.path(PROMPTS)
+        pq.write_table(pq.read_table(path).drop_columns(["file"]), path)
+        with pytest.raises(TableError, match=r"prompts.*materialize it again"):
+            publish(lake, sql, target)
 
 
 class TestChecks:
