@@ -58,7 +58,7 @@ def run(
     for outcome in failed:
         for error in outcome.errors:
             console.print(f"[red bold]{outcome.benchmark}[/] ", end="")
-            console.print(error, markup=False, highlight=False)
+            console.print(error, markup=False, highlight=False, soft_wrap=True)
     if failed:
         raise typer.Exit(1)
     _print_results(settings)
@@ -134,7 +134,9 @@ def _validate(settings: Settings) -> None:
 
 
 def _stop(message: str) -> typer.Exit:
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False)
+    Console(stderr=True).print(
+        message, style="red", markup=False, highlight=False, soft_wrap=True
+    )
     return typer.Exit(2)
 
 

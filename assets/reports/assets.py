@@ -43,8 +43,13 @@ def warehouse(
 ) -> Iterable[dg.MaterializeResult]:
     """Publish all tables and SQL models as one DuckDB file, atomically."""
     settings = project.settings()
+    refreshed = context.run.tags.get("dagster/partition")
     published = publish(
-        Lake(settings.lake_dir), SQL_FOLDER, settings.duckdb_file, settings.benchmarks
+        Lake(settings.lake_dir),
+        SQL_FOLDER,
+        settings.duckdb_file,
+        settings.benchmarks,
+        [refreshed] if refreshed else None,
     )
     context.log.info("published" if published.changed else "unchanged: left alone")
     version = dg.DataVersion(published.version)

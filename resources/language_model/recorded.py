@@ -123,6 +123,6 @@ def _missing_message(missing: Sequence[Question], file: Path) -> str:
     counts = ", ".join(f"{variant}: {count}" for variant, count in sorted(by_variant.items()))
     first = ", ".join(repr(question.text) for question in missing[:3])
     return (
-        f"no recorded answer for {len(missing)} question(s) ({counts}; first: {first}) "
-        f"in {file}: {REMEDY}"
+        f"no recorded answer: {REMEDY}\n"
+        f"{file} lacks {len(missing)} answer(s) ({counts}), first those for {first}."
     )

@@ -22,7 +22,7 @@ def edit_of_readme():
     [block] = re.findall(r"```diff\n(.*?)```", readme, flags=re.DOTALL)
     before, added = block.splitlines()
     assert added.startswith("+")
-    return before, " " + added[1:]
+    return before[1:], added[1:]
 
 
 @pytest.fixture(scope="module")
