@@ -352,7 +352,8 @@ def _tied_groups(keys: np.ndarray, flat: np.ndarray, entries: _Entries) -> _Ties
     """Find ties among sorted keys; `flat` is where the entries are in the raveled ranking."""
     queries, candidates = keys.shape
     same = np.zeros((queries, candidates), dtype=bool)
-    np.less(keys[:, 1:] ^ keys[:, :-1], 1 << 32, out=same[:, :-1])
+    # Unsigned: keys of similarities of either sign differ in the sign bit as well.
+    np.less((keys[:, 1:] ^ keys[:, :-1]).view(np.uint64), 1 << 32, out=same[:, :-1])
     tied = np.flatnonzero(same)  # tied with the next of the same query
     first = np.flatnonzero(np.diff(tied, prepend=-2) != 1)
     begin = tied[first]

@@ -43,7 +43,7 @@ def diagonal_rank(similarity, direction):
     distances = np.sort(-similarity, axis=1)
     own = -np.diag(similarity)
     ranks = []
-    for row, value in zip(distances, own):
+    for row, value in zip(distances, own, strict=True):
         places = np.flatnonzero(row == value)
         ranks.append(1 + (places[0] if direction == "text_to_audio" else places.mean()))
     return np.array(ranks)
