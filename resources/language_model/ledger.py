@@ -445,13 +445,17 @@ class Ledger:
         return len(lost)
 
     def requests_about(self, keys: Iterable[str]) -> list[dict[str, Any]]:
-        """The requests that asked any of these keys, with all their members' text ids."""
+        """The requests that asked any of these keys, with all their members' text ids.
+
+        Those that were written down and taken back before they left are no requests.
+        """
         found: dict[str, dict[str, Any]] = {}
         with self._engine.connect() as connection:
             for chunk in _chunks(sorted(set(keys))):
                 about = sa.select(MEMBERS.c.request_id).where(MEMBERS.c.key.in_(chunk))
+                left = sa.or_(REQUESTS.c.problem.is_(None), REQUESTS.c.problem != "not_sent")
                 rows = connection.execute(
-                    sa.select(REQUESTS).where(REQUESTS.c.request_id.in_(about))
+                    sa.select(REQUESTS).where(REQUESTS.c.request_id.in_(about), left)
                 ).mappings()
                 found.update({row["request_id"]: {**row, "text_ids": []} for row in rows})
             for chunk in _chunks(sorted(found)):
@@ -558,6 +562,8 @@ class _Writer:
 
     def _run(self) -> None:
         while (batch := self._next()) is not None:
+            for _, _, future in batch:
+                future.set_running_or_notify_cancel()  # from here on nobody can cancel it
             try:
                 with _transaction(self._engine) as connection:
                     sent = [item for kind, items, _ in batch if kind == "intend" for item in items]
@@ -566,10 +572,12 @@ class _Writer:
                     _apply_outcomes(connection, back)
             except Exception as error:  # every waiter must hear of it
                 for _, _, future in batch:
-                    future.set_exception(error)
+                    if not future.cancelled():
+                        future.set_exception(error)
             else:
                 for _, _, future in batch:
-                    future.set_result(None)
+                    if not future.cancelled():
+                        future.set_result(None)
 
     def _next(self) -> list[tuple[str, list[Any], Future[None]]] | None:
         first = self._waiting.get()

@@ -114,6 +114,7 @@ class _Run:
         self.failures_in_a_row = 0
         self.in_flight: set[asyncio.Task[None]] = set()
         self.ready: asyncio.Queue[Intent | None] = asyncio.Queue(self.settings.concurrency)
+        self.waiting: dict[str, Intent] = {}
         self.settled = asyncio.Event()
         self.outstanding = 0
         self.done = 0
@@ -155,6 +156,8 @@ class _Run:
                 worker.cancel()
         if self.in_flight:
             await asyncio.wait(list(self.in_flight), timeout=min(GRACE_S, self.settings.timeout_s))
+        for intent in list(self.waiting.values()):
+            await self._drop(intent)
 
     async def _renew(self) -> None:
         while True:
@@ -174,6 +177,7 @@ class _Run:
                 waiting.pop()
             if intents:
                 self.outstanding += len(intents)
+                self.waiting.update({intent.request_id: intent for intent in intents})
                 await asyncio.wrap_future(self.ledger.intend(intents))
                 for intent in intents:
                     await self.ready.put(intent)
@@ -198,6 +202,7 @@ class _Run:
                 continue
             body = intent.body
             await self.sender.pace.turn(self.sender.estimate_tokens(body, len(intent.questions)))
+            del self.waiting[intent.request_id]
             self.in_flight.add(task)
             try:
                 await self._request(intent)
@@ -208,6 +213,7 @@ class _Run:
 
     async def _drop(self, intent: Intent) -> None:
         """Take back a request that was written down and never left."""
+        self.waiting.pop(intent.request_id, None)
         self._give_up(intent.questions, self.stop_reason or "")
         await self._settle(
             intent,
