@@ -66,9 +66,12 @@ class BenchmarkSettings(Strict):
 
     A media pattern is a path with `{video_id}`, `{participant_id}` or `*` in it; the first that
     names an existing file is taken. Without patterns of its own a benchmark uses the config's.
+    `descriptions_from` names the authors' own `*_gpt` files, `levels_from` their subset files.
     """
 
     media: tuple[MediaPattern, ...] = ()
+    descriptions_from: tuple[ResolvedPath, ...] = ()
+    levels_from: tuple[ResolvedPath, ...] = ()
 
 
 class EpicMirSettings(BenchmarkSettings):

@@ -1,0 +1,189 @@
+"""The authors' own files, and ours in their formats."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from support.benchmark_files import (
+    clip_row,
+    ego_mcq,
+    epic_mir,
+    epic_sounds,
+    question,
+    record,
+    settings_for,
+    sound_row,
+)
+from support.real_data import real_data
+
+from assets.benchmarks.adapters import read_annotations
+from assets.benchmarks.annotations import AnnotationError
+from assets.benchmarks.authors_files import (
+    export_descriptions,
+    export_levels,
+    paper_descriptions,
+    paper_levels,
+)
+from resources.tables import text_id
+
+TEXTS = ("open, drawer", "cut onion", "wash pan", "cut onion")
+
+
+def benchmark_files(base, name):
+    if name == "epic_mir":
+        clips = [clip_row(f"P01_11_{n}", narration=text) for n, text in enumerate(TEXTS)]
+        sentences = [{"narration_id": f"P01_11_{n}", "narration": TEXTS[n]} for n in (0, 1, 2)]
+        return epic_mir(base, clips, sentences)
+    if name == "epic_sounds":
+        rows = [
+            sound_row(f"P01_11_{n}", **{"class": text, "class_id": str(TEXTS.index(text))})
+            for n, text in enumerate(TEXTS)
+        ]
+        return epic_sounds(base, rows)
+    options = [record(f"v{n}", 1.5, 2.5, text) for n, text in enumerate([*TEXTS[:3], "d", "e"])]
+    path = ego_mcq(base, [question(options, answer) for answer in (0, 1, 2, 1)])["questions"]
+    Path(path).write_text(Path(path).read_text().replace("1.5", "1.5000"))
+    return {"questions": path}
+
+
+def frame(column, values):
+    return pd.DataFrame({"text_id": [text_id(text) for text in values], column: values.values()})
+
+
+DESCRIPTIONS = {"open, drawer": 'A "drawer", slides', "cut onion": "Chops", "wash pan": "Splash é"}
+GRADES = dict(zip(DESCRIPTIONS, ("low", "high", "moderate"), strict=True))
+
+
+def with_files(base, name, files=(), levels=(), **given):
+    benchmark = {
+        **benchmark_files(base, name),
+        "descriptions_from": [str(path) for path in files],
+        "levels_from": [str(path) for path in levels],
+    }
+    return settings_for(base, {name: benchmark}, **given)
+
+
+@pytest.mark.parametrize("name", ["epic_mir", "epic_sounds", "ego_mcq"])
+def test_what_is_exported_comes_back(tmp_path, name):
+    plain = with_files(tmp_path, name)
+    written = export_descriptions(plain, name, frame("description", DESCRIPTIONS), tmp_path / "a")
+    levels = export_levels(plain, name, frame("level", GRADES), tmp_path / "a")
+    settings = with_files(tmp_path, name, written, levels)
+    found = paper_descriptions(settings, name)
+    assert dict(zip(found["text"], found["description"], strict=True)) == DESCRIPTIONS
+    assert list(found["text_id"]) == [text_id(text) for text in found["text"]]
+    graded = paper_levels(settings, name)
+    assert dict(zip(graded["text"], graded["level"], strict=True)) == GRADES
+    again = export_descriptions(settings, name, found[["text_id", "description"]], tmp_path / "b")
+    for first, second in zip(written, again, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_names_and_columns_are_the_authors(tmp_path):
+    settings = with_files(tmp_path, "epic_mir")
+    clips, sentences = export_descriptions(
+        settings, "epic_mir", frame("description", DESCRIPTIONS), tmp_path / "a"
+    )
+    assert (clips.name, sentences.name) == ("clips_gpt.csv", "sentences_gpt.csv")
+    table = pd.read_csv(clips)
+    assert table.columns[8] == "narration"
+    assert table["narration"].tolist() == [DESCRIPTIONS[text] for text in TEXTS]
+    original = pd.read_csv(tmp_path / "clips.csv")
+    assert table.drop(columns="narration").equals(original.drop(columns="narration"))
+    names = [
+        path.name for path in export_levels(settings, "epic_mir", frame("level", GRADES), tmp_path)
+    ]
+    assert names[:2] == ["clips_gptfiltered_low.csv", "sentences_gptfiltered_low.csv"]
+    assert (
+        pd.read_csv(tmp_path / "clips_gptfiltered_high.csv")["narration"].tolist()
+        == ["cut onion"] * 2
+    )
+
+
+def test_a_question_file_names_what_was_removed_and_keeps_its_digits(tmp_path):
+    settings = with_files(tmp_path, "ego_mcq")
+    paths = export_levels(settings, "ego_mcq", frame("level", GRADES), tmp_path / "a")
+    assert [path.stem.removeprefix("egomcq_") for path in paths] == [
+        "moderate_high",
+        "low_high",
+        "low_moderate",
+    ]
+    high = json.loads(paths[2].read_text())
+    assert list(high) == ["1", "3"]
+    assert '"clip_start": 1.5000' in paths[2].read_text()
+    moved = settings_for(tmp_path, {"ego_mcq": {"questions": str(paths[2])}})
+    options = read_annotations(moved, "ego_mcq").questions["options"][0]
+    assert options == read_annotations(settings, "ego_mcq").questions["options"][1]
+
+
+def test_a_moved_row_another_count_and_an_empty_description_are_refused(tmp_path):
+    plain = with_files(tmp_path, "epic_mir")
+    clips, _ = export_descriptions(plain, "epic_mir", frame("description", DESCRIPTIONS), tmp_path)
+    header, *rows = clips.read_text().splitlines(keepends=True)
+    settings = with_files(tmp_path, "epic_mir", [clips])
+
+    def refused(content, *words):
+        clips.write_text("".join([header, *content]))
+        with pytest.raises(AnnotationError) as error:
+            paper_descriptions(settings, "epic_mir")
+        for word in (str(clips), *words):
+            assert word in str(error.value)
+
+    refused([rows[1], rows[0], *rows[2:]], "line 2", "'P01_11_1'", "'P01_11_0'")
+    refused(rows[:3], "3 rows, where the official one has 4")
+    refused([*rows[:3], rows[3].replace("Chops", " ")], "line 5", "description is empty")
+
+
+def test_an_export_of_an_unfinished_run_is_refused(tmp_path):
+    settings = with_files(tmp_path, "epic_mir")
+    some = frame("description", {"cut onion": "Chops"})
+    with pytest.raises(AnnotationError, match="2 of 3 texts have no description yet"):
+        export_descriptions(settings, "epic_mir", some, tmp_path / "a")
+
+
+def test_only_the_texts_of_a_limited_run_are_taken(tmp_path):
+    plain = with_files(tmp_path, "epic_mir")
+    files = export_descriptions(plain, "epic_mir", frame("description", DESCRIPTIONS), tmp_path)
+    settings = with_files(tmp_path, "epic_mir", files, limit=1)
+    assert list(paper_descriptions(settings, "epic_mir")["text"]) == ["open, drawer"]
+
+
+def test_a_subset_file_must_tell_its_level_and_hold_items_of_the_benchmark(tmp_path):
+    plain = with_files(tmp_path, "epic_mir")
+    low, *_ = export_levels(plain, "epic_mir", frame("level", GRADES), tmp_path / "a")
+    unnamed = low.rename(low.with_name("clips_gptfiltered.csv"))
+    with pytest.raises(AnnotationError, match="its name tells no level"):
+        paper_levels(with_files(tmp_path, "epic_mir", levels=[unnamed]), "epic_mir")
+    high = unnamed.rename(low.with_name("clips_gptfiltered_high.csv"))
+    again = low.with_name("clips_gptfiltered_low.csv")
+    again.write_bytes(high.read_bytes())
+    with pytest.raises(AnnotationError, match="is in another level's file too"):
+        paper_levels(with_files(tmp_path, "epic_mir", levels=[high, again]), "epic_mir")
+    high.write_text(high.read_text().replace("P01_11_0", "P09_99_0"))
+    with pytest.raises(AnnotationError, match="'P09_99_0' is no item of this benchmark"):
+        paper_levels(with_files(tmp_path, "epic_mir", levels=[high]), "epic_mir")
+
+
+def test_without_files_there_is_nothing(tmp_path):
+    settings = with_files(tmp_path, "ego_mcq")
+    assert paper_descriptions(settings, "ego_mcq").empty
+    assert paper_levels(settings, "ego_mcq").empty
+
+
+@pytest.mark.real_data
+def test_the_official_rows_come_back_whole(tmp_path):
+    folder = real_data("epic_kitchens_100", "retrieval_annotations")
+    files = {
+        "clips": str(folder / "EPIC_100_retrieval_test.csv"),
+        "sentences": str(folder / "EPIC_100_retrieval_test_sentence.csv"),
+    }
+    settings = settings_for(tmp_path, {"epic_mir": files})
+    texts = read_annotations(settings, "epic_mir").captions["text"].unique()
+    described = frame("description", {text: f"The sound of: {text}" for text in texts})
+    written = export_descriptions(settings, "epic_mir", described, tmp_path)
+    assert written[0].name == "EPIC_100_retrieval_test_gpt.csv"
+    given = {**files, "descriptions_from": [str(path) for path in written]}
+    found = paper_descriptions(settings_for(tmp_path, {"epic_mir": given}), "epic_mir")
+    assert len(found) == 3_835
+    assert (found["description"] == "The sound of: " + found["text"]).all()
