@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from resources.lake import Lake
 from resources.sql_models import SqlModel, column_lineage, in_order, read_checks, read_models
-from resources.table_model import ARROW_TYPES, ColumnType, TableModel
+from resources.table_model import ColumnType, TableModel
 from resources.tables import TABLES
 
 if TYPE_CHECKING:
@@ -267,14 +267,8 @@ def _create_table(connection: duckdb.DuckDBPyConnection, model: TableModel) -> N
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    """Add rows by column name. Labels are dictionaries in Arrow and plain strings here."""
-    schema = pa.schema(
-        [
-            field.with_type(ARROW_TYPES["string"]) if pa.types.is_dictionary(field.type) else field
-            for field in rows.schema
-        ]
-    )
-    connection.register("incoming", rows.cast(schema))
+    """Add rows by column name. Labels, dictionaries in Arrow, become plain strings on the way."""
+    connection.register("incoming", rows)
     try:
         connection.execute(f"INSERT INTO {_name(name)} BY NAME SELECT * FROM incoming")  # noqa: S608
     finally:

@@ -61,8 +61,11 @@ def provenance(settings: Settings, publication: pd.DataFrame) -> Provenance:
             ("language model", settings.language_model.provider),
             ("content of the DuckDB file", _content(publication)),
         ],
-        [(name, _said(encoder)) for name, encoder in settings.encoders.items()],
-        [(name, str(value)) for name, value in settings.metrics.model_dump().items()],
+        [(name, _encoder(encoder)) for name, encoder in settings.encoders.items()],
+        [
+            (name.replace("_", " "), _said(value))
+            for name, value in settings.metrics.model_dump().items()
+        ],
         [("Python", platform.python_version()), *_packages()],
     )
 
@@ -75,16 +78,20 @@ def _content(publication: pd.DataFrame) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def _said(encoder: Any) -> str:
-    """An encoder's settings in one line; files by their place in the project, or by name."""
+def _encoder(encoder: Any) -> str:
+    """An encoder's settings in one line; what is left to its default by the encoder is left out."""
+    settings = encoder.model_dump(exclude_none=True)
+    return ", ".join(f"{name.replace('_', ' ')} {_said(value)}" for name, value in settings.items())
 
-    def said(value: Any) -> str:
-        if not isinstance(value, Path):
-            return str(value)
+
+def _said(value: Any) -> str:
+    """A setting in words; a file by its place in the project, or else by its name."""
+    if isinstance(value, Path):
         inside = value.is_relative_to(PROJECT_ROOT)
         return str(value.relative_to(PROJECT_ROOT)) if inside else value.name
-
-    return ", ".join(f"{key} {said(value)}" for key, value in encoder.model_dump().items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _packages() -> list[tuple[str, str]]:

@@ -302,6 +302,17 @@ class TestPage:
         publish(lake, SQL_FOLDER, tmp_path / "unpaid.duckdb")
         assert "No request was paid for" in render(tmp_path / "unpaid.duckdb", settings)
 
+    def test_a_page_made_from_the_same_is_left_alone(self, duckdb_file, settings, page, tmp_path):
+        target = tmp_path / "report" / "index.html"
+        assert write_report(duckdb_file, settings, target)
+        assert target.read_text(encoding="utf-8") == page
+        before = target.stat().st_mtime_ns
+        assert not write_report(duckdb_file, settings, target)
+        assert target.stat().st_mtime_ns == before
+        other = settings.model_copy(update={"seeds": (0, 1)})
+        assert write_report(duckdb_file, other, target)
+        assert "0, 1" in target.read_text(encoding="utf-8")
+
     def test_it_is_written_whole_or_not_at_all(self, duckdb_file, settings, tmp_path):
         target = tmp_path / "report" / "index.html"
         write_report(duckdb_file, settings, target)
