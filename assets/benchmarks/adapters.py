@@ -80,12 +80,14 @@ def source_version(settings: Settings, benchmark: str) -> str:
 
 
 def source_stats(settings: Settings, benchmark: str) -> list[tuple[str, int, int]]:
-    """(path, size, mtime_ns) of the annotation files and of every file that a media pattern fits.
+    """(path, size, mtime_ns) of the benchmark's files, and of every file that a media pattern fits.
 
-    Cheap enough to be asked every few seconds: nothing is opened. A missing annotation file has
-    size -1; a pattern that can't be used adds nothing.
+    The authors' own files are among them where the config names some. Cheap enough to be asked
+    every few seconds: nothing is opened. A missing file has size -1; a pattern that can't be used
+    adds nothing.
     """
-    files = set(source_files(settings, benchmark))
+    given = settings.benchmarks[benchmark]
+    files = {*source_files(settings, benchmark), *given.descriptions_from, *given.levels_from}
     for pattern in settings.media_patterns(benchmark):
         try:
             files |= set(MediaPattern.parse(pattern).files())
