@@ -1,0 +1,127 @@
+"""Dagster's UI as a user meets it: find the graph, materialize a benchmark, look at its tables."""
+
+from __future__ import annotations
+
+import re
+import shutil
+
+import pytest
+from support.live_project import LiveProject
+
+from resources.lake import Lake
+from resources.tables import SCORES
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+BENCHMARK = "epic_sounds"
+PATIENCE_MS = 60_000
+"""For one step of the page, on a machine that does other things too."""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    """A new project, in which nothing starts by itself: its prompts never count as settled."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium is installed: chromium, chromium-browser or google-chrome")
+    project = LiveProject(tmp_path_factory.mktemp("live") / "project")
+    for file in (project.folder / "prompts").iterdir():
+        file.touch()
+    with project.config.open("a") as config:
+        config.write("\nautomation: {settle_s: 86400}\n")
+    try:
+        project.start()
+        yield project
+    finally:
+        project.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(live, browser):
+    context = browser.new_context(viewport={"width": 1500, "height": 1000}, base_url=live.url)
+    context.set_default_timeout(PATIENCE_MS)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def materialized(live, browser):
+    """One benchmark, materialized by clicking through the job's own dialog."""
+    page = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{live.url}/locations/sound_approach/jobs/refresh")
+    page.get_by_role("button", name="Materialize all").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Select a partition").click()
+    page.get_by_text(BENCHMARK, exact=True).first.click()
+    page.keyboard.press("Escape")
+    dialog.get_by_role("button", name="Launch 1 run").click()
+    page.get_by_text("Launched run").first.wait_for()
+    page.context.close()
+    live.wait_for(
+        lambda: any(run.dagster_run.is_finished for run in live.runs(BENCHMARK)), 300, "the run"
+    )
+    return live.runs(BENCHMARK)[0].dagster_run
+
+
+def test_the_graph_shows_the_stages_in_groups(page):
+    page.goto("/asset-groups")
+    for stage in ("benchmarks", "descriptions", "embeddings", "retrieval", "reports"):
+        page.get_by_text(stage, exact=True).first.wait_for()
+    assert page.get_by_role("button", name="Materialize all").is_enabled()
+
+
+def test_the_sensor_is_on_and_says_why_it_waits(page, live):
+    page.goto("/automation")
+    page.get_by_text("inputs_changed", exact=True).first.wait_for()
+    live.wait_for(lambda: "saved just now" in live.sensor_says(), 60, "a tick")
+
+
+def test_materialize_all_of_one_benchmark_succeeds(page, materialized, live):
+    assert materialized.is_success, live.counts(materialized.run_id)
+    assert len(live.runs(BENCHMARK)) == 1
+    page.goto(f"/runs/{materialized.run_id}")
+    page.get_by_text("Success", exact=True).first.wait_for()
+
+
+def test_a_run_from_the_ui_is_tagged_with_what_it_was_made_from(materialized, live):
+    assert live.up_to_date(BENCHMARK), materialized.tags
+
+
+def test_a_tables_page_shows_columns_rows_and_first_rows(page, materialized, live):
+    page.goto(f"/assets/scores?view=partitions&partition={BENCHMARK}")
+    preview = page.get_by_role("row", name=re.compile("^preview"))
+    preview.get_by_text(BENCHMARK, exact=True).first.wait_for()
+    rows = len(Lake(live.settings.lake_dir).read(SCORES, BENCHMARK))
+    page.get_by_role("row", name=f"dagster/partition_row_count {rows}", exact=True).wait_for()
+    page.goto("/assets/scores")
+    page.get_by_text(SCORES.description).first.wait_for()
+    for column in SCORES.columns:
+        page.get_by_text(column.name, exact=True).first.wait_for()
+
+
+def test_a_papers_table_shows_its_query_and_its_rows(page, materialized, live):
+    page.goto("/assets/paper_table_3")
+    page.get_by_text("Row count").wait_for()
+    rows = live.published("SELECT * FROM paper_table_3")
+    assert page.get_by_text(str(len(rows)), exact=True).count() >= 1
+    page.get_by_text("SELECT", exact=True).first.wait_for()
