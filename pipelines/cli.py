@@ -6,9 +6,10 @@ import os
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -23,6 +24,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 console = Console()
+
+_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "title_justify": "left", "padding": (0, 1, 0, 0)}
+"""Tables that fit 80 columns."""
 
 ConfigOption = Annotated[
     Path | None,
@@ -134,9 +138,7 @@ def _validate(settings: Settings) -> None:
 
 
 def _stop(message: str) -> typer.Exit:
-    Console(stderr=True).print(
-        message, style="red", markup=False, highlight=False, soft_wrap=True
-    )
+    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
     return typer.Exit(2)
 
 
@@ -144,7 +146,7 @@ def _print_counts(outcomes: list[Outcome]) -> None:
     """A sum for each benchmark, and a line for each table that had something to compute."""
     from pipelines.run import COUNTED
 
-    table = Table("rows of", title_justify="left")
+    table = Table("rows of", **_NARROW)
     for name in COUNTED:
         table.add_column(name, justify="right")
     for outcome in outcomes:
@@ -165,22 +167,19 @@ def _cells(counts: Counter[str]) -> list[str]:
 
 def _print_results(settings: Settings) -> None:
     """A table a benchmark and encoder, narrow enough for any terminal; then where things lie."""
-    from assets.reports.tables import LEGEND, interval, result_rows
+    from assets.reports.tables import HEADINGS, LEGEND, result_rows
 
     rows = result_rows(settings.duckdb_file)
     for benchmark, encoder in dict.fromkeys((row.benchmark, row.encoder) for row in rows):
-        table = Table("text", "metric", title=f"{benchmark} · {encoder}", title_justify="left")
-        for name in ("%", "95 % interval", "random", "vs visual"):
-            table.add_column(name, justify="right")
+        table = Table(*HEADINGS[:2], title=f"{benchmark} · {encoder}", **_NARROW)
+        for heading in HEADINGS[2:]:
+            table.add_column(heading, justify="right")
         chosen = [row for row in rows if (row.benchmark, row.encoder) == (benchmark, encoder)]
         for row in chosen:
-            floor = "" if row.floor is None else f"{row.floor:.1f}"
-            gain = "" if row.delta is None else f"{row.delta:+.1f}{row.mark}"
-            metric = f"{row.metric} {row.direction}".strip()
-            value, spread = f"{row.value:.1f}", interval(row.ci_low, row.ci_high)
-            table.add_row(row.variant, metric, value, spread, floor, gain)
+            table.add_row(*row.cells())
         console.print(table)
-        console.print("; ".join(dict.fromkeys(row.note for row in chosen if row.note)), style="dim")
+        for note in dict.fromkeys(row.note for row in chosen if row.note):
+            console.print(note, style="dim")
     console.print(LEGEND, style="dim")
     if settings.sample:
         console.print("The sample shows the plumbing: its numbers speak of the sample only.")
