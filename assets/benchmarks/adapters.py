@@ -10,7 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from assets.benchmarks import ego_mcq, epic_mir, epic_sounds, own_table
-from assets.benchmarks.annotations import AnnotationError, Annotations
+from assets.benchmarks.annotation_files import AnnotationError
+from assets.benchmarks.annotations import Annotations
 from resources.downloads import DownloadError, Progress
 from resources.hashing import file_sha256
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings

@@ -21,13 +21,8 @@ from typing import Any
 import pandas as pd
 
 from assets.benchmarks.adapters import read_annotations
-from assets.benchmarks.annotations import (
-    AnnotationError,
-    Annotations,
-    Problems,
-    read_rows,
-    read_text,
-)
+from assets.benchmarks.annotation_files import AnnotationError, Problems, read_rows, read_text
+from assets.benchmarks.annotations import Annotations
 from resources.settings import EgoMcqSettings, EpicMirSettings, EpicSoundsSettings, Settings
 from resources.tables import LEVELS, text_id
 

@@ -14,16 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from assets.benchmarks.annotations import (
+from assets.benchmarks.annotation_files import (
     AnnotationError,
-    Annotations,
     Problems,
-    clip_frame,
     parse_media_id,
     parse_text,
-    question_frame,
     read_text,
 )
+from assets.benchmarks.annotations import Annotations, clip_frame, question_frame
 from resources.settings import EgoMcqSettings
 
 OPTIONS = 5

@@ -11,15 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.benchmarks.annotations import (
-    Alteration,
-    Annotations,
+from assets.benchmarks.annotation_files import (
     Problems,
     Row,
-    caption_frame,
     check_span,
     check_unique,
-    clip_frame,
     parse_class,
     parse_class_list,
     parse_id,
@@ -28,6 +24,7 @@ from assets.benchmarks.annotations import (
     parse_timestamp,
     read_rows,
 )
+from assets.benchmarks.annotations import Alteration, Annotations, caption_frame, clip_frame
 from resources.settings import EpicMirSettings
 
 CLIP_FILE_COLUMNS = (

@@ -11,14 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.benchmarks.annotations import (
-    Annotations,
+from assets.benchmarks.annotation_files import (
     Problems,
     Row,
-    caption_frame,
     check_span,
     check_unique,
-    clip_frame,
     parse_class,
     parse_id,
     parse_media_id,
@@ -26,6 +23,7 @@ from assets.benchmarks.annotations import (
     parse_timestamp,
     read_rows,
 )
+from assets.benchmarks.annotations import Annotations, caption_frame, clip_frame
 from resources.settings import EpicSoundsSettings
 
 COLUMNS = (

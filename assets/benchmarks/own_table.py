@@ -10,21 +10,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from assets.benchmarks.annotations import (
-    Annotations,
+from assets.benchmarks.annotation_files import (
     Problems,
     Row,
-    caption_frame,
     check_span,
     check_unique,
-    clip_frame,
     parse_id,
     parse_media_id,
     parse_seconds,
     parse_text,
     read_rows,
-    relevance_frame,
 )
+from assets.benchmarks.annotations import Annotations, caption_frame, clip_frame, relevance_frame
 from resources.settings import TableSettings
 
 PAIR_COLUMNS = ("caption_id", "clip_id", "relevance")

@@ -16,7 +16,7 @@ from support.benchmark_files import (
 )
 
 from assets.benchmarks.adapters import check_sources, read_annotations, source_version
-from assets.benchmarks.annotations import AnnotationError
+from assets.benchmarks.annotation_files import AnnotationError
 
 OPTIONS = [record(f"v{n}", 1.5, 2.5, f"text {n}") for n in range(5)]
 

@@ -18,7 +18,7 @@ from support.benchmark_files import (
 from support.real_data import real_data
 
 from assets.benchmarks.adapters import read_annotations
-from assets.benchmarks.annotations import AnnotationError
+from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.authors_files import (
     export_descriptions,
     export_levels,

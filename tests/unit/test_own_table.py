@@ -6,7 +6,7 @@ from support.benchmark_files import settings_for, write_csv
 from support.media_files import noise, write_audio
 
 from assets.benchmarks.adapters import read_annotations, source_version
-from assets.benchmarks.annotations import AnnotationError
+from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.clips import build_clips
 from assets.benchmarks.queries import build_captions, build_relevance
 from assets.benchmarks.recordings import media_inventory
