@@ -159,6 +159,13 @@ def test_a_silent_server_is_given_up_and_asked_again(server, tmp_path):
     assert len(server.ranges) == 2
 
 
+def test_a_full_disk_is_named(server, tmp_path):
+    (tmp_path / "a.part").symlink_to("/dev/full")
+    with pytest.raises(DownloadError, match="can't be written: No space left on device") as error:
+        download(server.url, tmp_path / "a", DIGEST)
+    assert str(tmp_path / "a") in str(error.value)
+
+
 def test_nobody_listening(tmp_path):
     with pytest.raises(DownloadError, match="ConnectError"):
         download("http://127.0.0.1:9/file.csv", tmp_path / "a", DIGEST)
