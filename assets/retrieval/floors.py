@@ -18,7 +18,7 @@ from assets.retrieval.metrics import (
     published_recall,
 )
 
-DRAWS = 200
+DRAWS = 50
 
 
 def random_floor(profile: RelevanceProfile) -> dict[str, float]:
@@ -81,15 +81,13 @@ def diagonal_floor(
         seed: of the draws.
     """
     if direction == "text_to_audio":
-        ranks = np.arange(1, len(texts) + 1, dtype=float)
-    else:
-        _, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
-        order = np.random.default_rng(seed).random((DRAWS, len(counts))).argsort(axis=1)
-        before = np.cumsum(counts[order], axis=1) - counts[order]
-        rank_of_text = np.empty(order.shape)
-        np.put_along_axis(rank_of_text, order, before + (counts[order] + 1) / 2, axis=1)
-        ranks = rank_of_text[:, codes[queries]].ravel()
-    return rank_metrics(ranks)
+        return rank_metrics(np.arange(1, len(texts) + 1, dtype=float))
+    _, codes, counts = np.unique(texts, return_inverse=True, return_counts=True)
+    asked = np.bincount(codes[queries], minlength=len(counts))
+    order = np.random.default_rng(seed).random((DRAWS, len(counts))).argsort(axis=1)
+    before = np.cumsum(counts[order], axis=1) - counts[order]
+    ranks = before + (counts[order] + 1) / 2
+    return rank_metrics(ranks.ravel(), asked[order].ravel().astype(float))
 
 
 def diagonal_ceiling(

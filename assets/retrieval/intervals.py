@@ -7,6 +7,7 @@ cluster, so that all metrics of a setting cost one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -47,18 +48,31 @@ def resampled_means(sums: np.ndarray, sizes: np.ndarray, weights: np.ndarray) ->
 
 
 def resampled_medians(values: np.ndarray, codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Median of every resample, with its clusters' queries repeated as drawn: (resamples,)."""
+    """Median of every resample, with its clusters' queries repeated as drawn: (resamples,).
+
+    Queries in order of value are cut into runs: sums over runs (one matrix product) tell in which
+    run a resample's median lies, and only that run is looked at query by query.
+    """
     order = np.argsort(values, kind="stable")
     values, codes = values[order], codes[order]
-    medians = np.full(len(weights), np.nan)
-    size = max(1, _CHUNK // max(len(values), 1))
-    for start in range(0, len(weights), size):
-        cumulative = np.cumsum(weights[start : start + size, codes], axis=1)
-        half = cumulative[:, -1:] / 2
-        drawn = half[:, 0] > 0
-        lower, upper = (cumulative >= half).argmax(axis=1), (cumulative > half).argmax(axis=1)
-        medians[start : start + size][drawn] = ((values[lower] + values[upper]) / 2)[drawn]
-    return medians
+    width = int(np.ceil(np.sqrt(len(values))))
+    runs = np.arange(len(values)) // width
+    clusters, count = weights.shape[1], int(runs[-1]) + 1
+    members = np.bincount(codes * count + runs, minlength=clusters * count)
+    mass = weights @ members.reshape(clusters, count).astype(np.float64)
+    cumulative = np.cumsum(mass, axis=1)
+    half = cumulative[:, -1:] / 2
+    every = np.arange(len(weights))
+
+    def middle(reaches: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> np.ndarray:
+        run = reaches(cumulative, half).argmax(axis=1)
+        before = cumulative[every, run] - mass[every, run]
+        places = np.minimum(run[:, None] * width + np.arange(width), len(values) - 1)
+        within = before[:, None] + np.cumsum(weights[every[:, None], codes[places]], axis=1)
+        return values[places[every, reaches(within, half).argmax(axis=1)]]
+
+    medians = (middle(np.greater_equal) + middle(np.greater)) / 2
+    return np.where(half[:, 0] > 0, medians, np.nan)
 
 
 def percentile_interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
