@@ -299,8 +299,22 @@ class WavCapsSettings(PretrainedSettings):
     crop: Literal["crop_random", "crop_centre"] = "crop_random"
 
 
+class LateFusionSettings(Strict):
+    """Other encoders of this config, fused by a weighted mean of similarities (method 6.4).
+
+    `weights` names them; only the ratio of their shares counts.
+    """
+
+    kind: Literal["late_fusion"]
+    weights: dict[Name, Annotated[float, Field(gt=0)]] = Field(min_length=2)
+
+
 AnyEncoder = Annotated[
-    MelRidgeSettings | PrecomputedSettings | LaionClapSettings | WavCapsSettings,
+    MelRidgeSettings
+    | PrecomputedSettings
+    | LaionClapSettings
+    | WavCapsSettings
+    | LateFusionSettings,
     Field(discriminator="kind"),
 ]
 
@@ -398,6 +412,20 @@ class Settings(Strict):
                 "`api_key_variable` names (default OPENAI_API_KEY)"
             )
         return value
+
+    @model_validator(mode="after")
+    def _fused_encoders_exist(self) -> Settings:
+        """What is fused are other encoders of this config, none of them fused itself."""
+        single = {
+            name
+            for name, encoder in self.encoders.items()
+            if not isinstance(encoder, LateFusionSettings)
+        }
+        for name, encoder in self.encoders.items():
+            if isinstance(encoder, LateFusionSettings) and encoder.weights.keys() - single:
+                unknown = ", ".join(sorted(encoder.weights.keys() - single))
+                raise ValueError(f"encoder {name} fuses {unknown}: name others of `encoders:`")
+        return self
 
     @model_validator(mode="after")
     def _limited_output(self) -> Settings:

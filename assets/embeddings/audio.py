@@ -7,7 +7,7 @@ decoding anything (design section 4).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,20 @@ from typing import Any
 import pandas as pd
 
 from assets.embeddings.counting import count
-from assets.embeddings.engine import Fault, Progress, ReadSegments, Segment, embed_segments
+from assets.embeddings.engine import Progress, ReadSegments, Segment, Work, embed_segments
 from resources.counts import Counts
-from resources.encoders.catalog import build_encoder
+from resources.encoders.catalog import (
+    Single,
+    build_encoder,
+    fused_encoders,
+    single_encoders,
+)
+from resources.encoders.late_fusion import fuse, fused_key
 from resources.encoders.precomputed import Precomputed, vector_key
-from resources.encoders.protocol import Encoder, EncoderUnavailable
+from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
 from resources.hashing import canonical_hash
 from resources.media.segments import read_segments
-from resources.settings import AnyEncoder, Settings
+from resources.settings import LateFusionSettings, Settings
 from resources.tables import AUDIO_EMBEDDINGS, EMBEDDING_EXCLUSIONS
 from resources.vector_store import VectorStore
 
@@ -49,6 +55,18 @@ class _EncoderResult:
     failed: int = 0
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What one encoder that computes is to embed: wanted (clip, seed, segment), known and not."""
+
+    encoder: Encoder
+    wanted: list[tuple[str, int, Segment]]
+    known: dict[str, Vectors]
+    work: Work
+    store: VectorStore
+    trained_on: list[str]
+
+
 def embed_clips(
     settings: Settings,
     benchmark: str,
@@ -67,28 +85,31 @@ def embed_clips(
         media: table `media`.
         previous: the last `audio_embeddings`, to tell new from stale rows.
         read_segments: where samples come from, if not from the media files.
-        progress: called after each batch with clips done and clips to do.
+        progress: called after each clip with clips done and clips to do.
 
     Returns:
         Tables `audio_embeddings` and `embedding_exclusions`, and the counts. An encoder that
         can't run here has one row in the second, and none in the first.
     """
     usable = clips[clips["usable"]].merge(
-        media[["video_id", "path", "content_hash"]], on="video_id", how="left"
+        media[["video_id", "path", "sample_rate", "content_hash"]], on="video_id", how="left"
     )
-    results = []
-    for name, encoder_settings in settings.encoders.items():
+    by_name: dict[str, _EncoderResult] = {}
+    plans: list[_Plan] = []
+    for name, encoder_settings in single_encoders(settings).items():
         try:
             encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             if isinstance(encoder, Precomputed):
-                result = _look_up(encoder, benchmark, usable, settings.seeds)
+                by_name[name] = _look_up(encoder, benchmark, usable, settings.seeds)
             else:
-                result = _embed(encoder, settings, usable, read_segments, progress)
+                plans.append(_plan(encoder, settings, usable))
         except EncoderUnavailable as error:
-            result = _EncoderResult(
-                [], [_exclusion("encoder", name, name, error.reason, error.remedy)]
-            )
-        results.append(result)
+            by_name[name] = _unavailable(name, error.reason, error.remedy)
+    embed_segments([plan.work for plan in plans], read_segments, progress)
+    by_name |= {plan.encoder.name: _collect(plan) for plan in plans}
+    for name, fused in fused_encoders(settings).items():
+        by_name[name] = _fuse(name, fused, by_name)
+    results = list(by_name.values())
     embeddings = AUDIO_EMBEDDINGS.frame(
         {"benchmark": benchmark, **row} for result in results for row in result.rows
     )
@@ -108,29 +129,29 @@ def embed_clips(
     )
 
 
-def _embed(
-    encoder: Encoder,
-    settings: Settings,
-    clips: pd.DataFrame,
-    read_segments: ReadSegments,
-    progress: Progress | None,
-) -> _EncoderResult:
-    """Rows of an encoder that computes: known vectors from the store, the others now."""
+def _plan(encoder: Encoder, settings: Settings, clips: pd.DataFrame) -> _Plan:
+    """What an encoder that computes is to embed; known vectors are read from the store."""
     trained_on = clips["content_hash"].isin(encoder.training_recordings)
-    scored = clips[~trained_on]
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
     wanted: list[tuple[str, int, Segment]] = [
         (str(clip.clip_id), seed, _segment(encoder, clip, seed))
-        for clip in scored.itertuples()
+        for clip in clips[~trained_on].itertuples()
         for seed in settings.seeds
     ]
     known = store.read({segment.key for _, _, segment in wanted})
     missing = {segment.key: segment for _, _, segment in wanted if segment.key not in known}
-    faults: dict[str, Fault] = {}
-    if missing:
-        faults = embed_segments(encoder, list(missing.values()), store.add, read_segments, progress)
-        known |= store.read(missing.keys() - faults.keys())
-    failed = {clip_id: faults[s.key] for clip_id, _, s in wanted if s.key in faults}
+    work = Work(encoder, list(missing.values()), store.add)
+    return _Plan(encoder, wanted, known, work, store, list(clips.loc[trained_on, "clip_id"]))
+
+
+def _collect(plan: _Plan) -> _EncoderResult:
+    """The rows of an encoder after its missing vectors were computed."""
+    encoder, work = plan.encoder, plan.work
+    if work.unavailable:
+        return _unavailable(encoder.name, work.unavailable.reason, work.unavailable.remedy)
+    made = {segment.key for segment in work.segments} - work.faults.keys()
+    vectors = plan.known | plan.store.read(made)
+    failed = {clip: work.faults[s.key] for clip, _, s in plan.wanted if s.key in work.faults}
     rows = [
         {
             "clip_id": clip_id,
@@ -138,19 +159,60 @@ def _embed(
             "seed": seed,
             "crop_rule": encoder.window.rule,
             "key": segment.key,
-            "vector": known[segment.key],
+            "vector": vectors[segment.key],
         }
-        for clip_id, seed, segment in wanted
+        for clip_id, seed, segment in plan.wanted
         if clip_id not in failed
     ]
     exclusions = [
         _exclusion("clip", clip_id, encoder.name, TRAINING_SPLIT, "its recording was fitted on")
-        for clip_id in clips.loc[trained_on, "clip_id"]
+        for clip_id in plan.trained_on
     ] + [
         _exclusion("clip", clip_id, encoder.name, fault.reason, fault.detail)
         for clip_id, fault in failed.items()
     ]
-    return _EncoderResult(rows, exclusions, missing.keys(), len(wanted) - len(rows))
+    return _EncoderResult(rows, exclusions, made, len(plan.wanted) - len(rows))
+
+
+def _unavailable(name: str, reason: str, detail: str) -> _EncoderResult:
+    return _EncoderResult([], [_exclusion("encoder", name, name, reason, detail)])
+
+
+def _fuse(
+    name: str, settings: LateFusionSettings, by_name: Mapping[str, _EncoderResult]
+) -> _EncoderResult:
+    """Rows of an encoder made of others; a clip that one of them lacks is excluded."""
+    parts = {part: {(r["clip_id"], r["seed"]): r for r in by_name[part].rows}
+             for part in settings.weights}  # fmt: skip
+    absent = [part for part, rows in parts.items() if not rows]
+    if absent:
+        return _unavailable(name, "part unavailable", f"{', '.join(absent)} has no vectors here")
+    everything = {item: None for rows in parts.values() for item in rows}
+    complete = [item for item in everything if all(item in rows for rows in parts.values())]
+    fused = [
+        {
+            "clip_id": clip_id,
+            "encoder": name,
+            "seed": seed,
+            "crop_rule": " | ".join(rows[clip_id, seed]["crop_rule"] for rows in parts.values()),
+            "key": fused_key(
+                {p: rows[clip_id, seed]["key"] for p, rows in parts.items()}, settings
+            ),
+            "vector": fuse(
+                {p: rows[clip_id, seed]["vector"] for p, rows in parts.items()}, settings.weights
+            ),
+        }
+        for clip_id, seed in complete
+    ]
+    missing = {clip_id for clip_id, _ in everything.keys() - set(complete)}
+    return _EncoderResult(
+        fused,
+        [
+            _exclusion("clip", clip_id, name, NO_VECTOR, "not all fused encoders have one")
+            for clip_id in missing
+        ],
+        failed=len(everything) - len(complete),
+    )
 
 
 def _look_up(
@@ -196,6 +258,7 @@ def _segment(encoder: Encoder, clip: Any, seed: int) -> Segment:
     return Segment(
         canonical_hash(key),
         Path(clip.path),
+        int(clip.sample_rate),
         clip.start_s,
         clip.stop_s,
         int(canonical_hash(content)[:16], 16),
@@ -233,12 +296,12 @@ def training_clips_embedded(
             (rows["encoder"] == name)
             & rows["content_hash"].isin(_trained_on(name, encoder, settings.cache_dir))
         ]
-        for name, encoder in settings.encoders.items()
+        for name, encoder in single_encoders(settings).items()
     ]
     return pd.concat(offending)[["clip_id", "encoder", "video_id"]].reset_index(drop=True)
 
 
-def _trained_on(name: str, settings: AnyEncoder, cache_dir: Path) -> frozenset[str]:
+def _trained_on(name: str, settings: Single, cache_dir: Path) -> frozenset[str]:
     try:
         encoder = build_encoder(name, settings, cache_dir)
         return frozenset() if isinstance(encoder, Precomputed) else encoder.training_recordings

@@ -1,8 +1,8 @@
-"""Computes the missing vectors of clips: decode threads feed the encoder through a bounded queue.
+"""Computes the missing vectors of clips: decode threads feed the encoders through a bounded queue.
 
-It knows segments, keys and an encoder, and no tables: so that what is missing could as well be
-computed elsewhere. Finished vectors are handed over at least every minute. A fault in one clip
-costs that clip.
+It knows segments, keys and encoders, and no tables: so that what is missing could as well be
+computed elsewhere. A recording is decoded once for all encoders. Finished vectors are handed over
+at least every minute. A fault in one clip costs that clip.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors, Waveform
+from resources.media.segments import resample
 
-ReadSegments = Callable[[Path, Sequence[tuple[float, float]], int], Iterator[tuple[int, Waveform]]]
+ReadSegments = Callable[[Path, Sequence[tuple[float, float]]], Iterator[tuple[int, Waveform]]]
+"""Yields position and samples, at the stored rate, of one recording's segments, in any order."""
+
 Save = Callable[[Sequence[str], Vectors], None]
 Progress = Callable[[int, int], None]
 """Called with clips done and clips in all."""
@@ -38,6 +41,9 @@ class Segment:
 
     key: str
     path: Path
+    rate: int
+    """Samples a second, as stored."""
+
     start_s: float
     stop_s: float
     draw: int
@@ -51,50 +57,101 @@ class Fault:
     detail: str
 
 
-Decoded = tuple[Segment, Waveform | Fault]
+@dataclass
+class Work:
+    """What one encoder is to embed, and what became of it.
 
-
-def embed_segments(
-    encoder: Encoder,
-    segments: Sequence[Segment],
-    save: Save,
-    read_segments: ReadSegments,
-    progress: Progress | None = None,
-) -> dict[str, Fault]:
-    """Embed segments; each recording is decoded once.
-
-    Args:
+    Attributes:
         encoder: what embeds.
         segments: one a key.
         save: called with keys and their finite vectors, at least every minute.
-        read_segments: yields position and samples of one recording's segments, in any order.
-        progress: called after each batch.
-
-    Returns:
-        The faults by key; every other key was saved.
-
-    Raises:
-        EncoderUnavailable: the encoder turns out not to run here.
+        faults: by key; filled in by `embed_segments`. Every other key was saved.
+        unavailable: set where the encoder turned out not to run here.
     """
-    faults: dict[str, Fault] = {}
-    finished: dict[str, np.ndarray] = {}
-    last_save, done = time.monotonic(), 0
-    for batch in _batches(_decoded(encoder, segments, read_segments), encoder.batch_size):
-        for key, result in _embed(encoder, batch).items():
+
+    encoder: Encoder
+    segments: Sequence[Segment]
+    save: Save
+    faults: dict[str, Fault] = field(default_factory=dict)
+    unavailable: EncoderUnavailable | None = None
+    _batch: list[_Decoded] = field(default_factory=list)
+    _finished: dict[str, np.ndarray] = field(default_factory=dict)
+    _saved_at: float = field(default_factory=time.monotonic)
+
+    def take(self, item: _Decoded) -> None:
+        """Take a decoded clip; embed where that fills a batch, and save where it is time."""
+        if self.unavailable:
+            return
+        self._batch.append(item)
+        if len(self._batch) < self.encoder.batch_size:
+            return
+        self._embed_batch()
+        if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
+            self.save_finished()
+
+    def finish(self) -> None:
+        """Embed and save what is left."""
+        if self._batch and not self.unavailable:
+            self._embed_batch()
+        self.save_finished()
+
+    def save_finished(self) -> None:
+        """Hand the finished vectors over."""
+        if self._finished:
+            self.save(list(self._finished), np.stack(list(self._finished.values())))
+        self._finished, self._saved_at = {}, time.monotonic()
+
+    def _embed_batch(self) -> None:
+        try:
+            results = _embed(self.encoder, self._batch)
+        except EncoderUnavailable as error:
+            self.unavailable, results = error, {}
+        self._batch = []
+        for key, result in results.items():
             if isinstance(result, Fault):
-                faults[key] = result
+                self.faults[key] = result
             else:
-                finished[key] = result
-        done += len(batch)
-        if finished and (time.monotonic() - last_save > _SAVE_EVERY_S or done == len(segments)):
-            save(list(finished), np.stack(list(finished.values())))
-            finished, last_save = {}, time.monotonic()
-        if progress:
-            progress(done, len(segments))
-    return faults
+                self._finished[key] = result
 
 
-def _embed(encoder: Encoder, batch: Sequence[Decoded]) -> dict[str, np.ndarray | Fault]:
+_Decoded = tuple[Segment, Waveform | Fault]
+
+
+def embed_segments(
+    works: Sequence[Work], read_segments: ReadSegments, progress: Progress | None = None
+) -> None:
+    """Embed segments with all encoders; each recording is decoded once.
+
+    Args:
+        works: one an encoder; their `faults` and `unavailable` are filled in.
+        read_segments: where samples come from.
+        progress: called after each clip.
+    """
+    runnable = [work for work in works if work.segments and _can_run(work)]
+    total = sum(len(work.segments) for work in runnable)
+    try:
+        for done, (work, item) in enumerate(_decoded(runnable, read_segments), 1):
+            work.take(item)
+            if progress:
+                progress(done, total)
+    except BaseException:
+        for work in runnable:
+            work.save_finished()
+        raise
+    for work in runnable:
+        work.finish()
+
+
+def _can_run(work: Work) -> bool:
+    """Whether the encoder is ready to take batches; asking may be what shows that it is not."""
+    try:
+        return work.encoder.batch_size > 0
+    except EncoderUnavailable as error:
+        work.unavailable = error
+        return False
+
+
+def _embed(encoder: Encoder, batch: Sequence[_Decoded]) -> dict[str, np.ndarray | Fault]:
     """Each key's vector or fault; where a batch fails, its clips are tried one by one.
 
     Raises:
@@ -125,43 +182,35 @@ def _embed(encoder: Encoder, batch: Sequence[Decoded]) -> dict[str, np.ndarray |
     return results
 
 
-def _batches(items: Iterable[Decoded], size: int) -> Iterator[list[Decoded]]:
-    batch: list[Decoded] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+_Wanted = tuple[Work, Segment]
 
 
-def _decoded(
-    encoder: Encoder, segments: Sequence[Segment], read_segments: ReadSegments
-) -> Iterator[Decoded]:
+def _decoded(works: Sequence[Work], read_segments: ReadSegments) -> Iterator[tuple[Work, _Decoded]]:
     """Every segment with its samples or its fault, as threads finish decoding them."""
-    ordered = sorted(segments, key=lambda segment: (segment.path, segment.start_s))
-    recordings = queue.SimpleQueue[list[Segment]]()
-    for _, group in groupby(ordered, key=lambda segment: segment.path):
+    wanted = [(work, segment) for work in works for segment in work.segments]
+    ordered = sorted(wanted, key=lambda item: item[1].path)
+    recordings = queue.SimpleQueue[list[_Wanted]]()
+    for _, group in groupby(ordered, key=lambda item: item[1].path):
         recordings.put(list(group))
-    ready: queue.Queue[Decoded] = queue.Queue(_QUEUED_BATCHES * encoder.batch_size)
+    largest = max((work.encoder.batch_size for work in works), default=1)
+    ready: queue.Queue[tuple[Work, _Decoded]] = queue.Queue(_QUEUED_BATCHES * largest)
     stop = threading.Event()
 
-    def work() -> None:
+    def decode() -> None:
         while not stop.is_set():
             try:
                 group = recordings.get_nowait()
             except queue.Empty:
                 return
-            for item in _read_recording(group, encoder.sample_rate, read_segments):
+            for item in _read_recording(group, read_segments):
                 if not _put(ready, item, stop):
                     return
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(_decode_threads())]
+    threads = [threading.Thread(target=decode, daemon=True) for _ in range(_decode_threads())]
     for thread in threads:
         thread.start()
     try:
-        for _ in range(len(segments)):
+        for _ in wanted:
             yield ready.get()
     finally:
         stop.set()
@@ -173,7 +222,9 @@ def _decode_threads() -> int:
     return min(8, os.cpu_count() or 1)
 
 
-def _put(ready: queue.Queue[Decoded], item: Decoded, stop: threading.Event) -> bool:
+def _put(
+    ready: queue.Queue[tuple[Work, _Decoded]], item: tuple[Work, _Decoded], stop: threading.Event
+) -> bool:
     """Queue an item as soon as there is room; False if nobody wants it any more."""
     while not stop.is_set():
         try:
@@ -185,25 +236,35 @@ def _put(ready: queue.Queue[Decoded], item: Decoded, stop: threading.Event) -> b
 
 
 def _read_recording(
-    segments: Sequence[Segment], rate: int, read_segments: ReadSegments
-) -> Iterator[Decoded]:
-    """One recording's segments; after a fault, halves are tried apart until it stands alone."""
-    pending = dict(enumerate(segments))
-    spans = [(segment.start_s, segment.stop_s) for segment in segments]
+    wanted: Sequence[_Wanted], read_segments: ReadSegments
+) -> Iterator[tuple[Work, _Decoded]]:
+    """One recording's segments, each at the rate of the encoder that wants it.
+
+    After a fault, halves are tried apart until it stands alone.
+    """
+    by_span: dict[tuple[float, float], list[_Wanted]] = {}
+    for work, segment in wanted:
+        by_span.setdefault((segment.start_s, segment.stop_s), []).append((work, segment))
+    spans = list(by_span)
+    problem = "it ends before"
     try:
-        for index, waveform in read_segments(segments[0].path, spans, rate):
-            yield pending.pop(index), _checked(waveform)
+        for index, samples in read_segments(wanted[0][1].path, spans):
+            for work, segment in by_span.pop(spans[index]):
+                yield work, (segment, _at_rate(samples, segment, work.encoder.sample_rate))
     except Exception as error:
-        left = list(pending.values())
-        if len(left) == 1:
-            yield left[0], Fault("segment unreadable", f"{left[0].path}: {error}")
-        for half in (left[: len(left) // 2], left[len(left) // 2 :]) if len(left) > 1 else ():
-            yield from _read_recording(half, rate, read_segments)
+        problem = str(error)
+    left = list(by_span.values())
+    if len(left) == 1:
+        for work, segment in left[0]:
+            yield work, (segment, Fault("segment unreadable", f"{segment.path}: {problem}"))
+    for half in (left[: len(left) // 2], left[len(left) // 2 :]) if len(left) > 1 else ():
+        yield from _read_recording([item for items in half for item in items], read_segments)
 
 
-def _checked(waveform: Waveform) -> Waveform | Fault:
-    if not len(waveform):
+def _at_rate(samples: Waveform, segment: Segment, rate: int) -> Waveform | Fault:
+    """A segment's samples as an encoder takes them, or what is wrong with them."""
+    if not len(samples):
         return Fault("segment empty", "it holds no sample")
-    if not np.isfinite(waveform).all():
+    if not np.isfinite(samples).all():
         return Fault("samples not finite", "the recording holds NaN or infinite samples")
-    return waveform
+    return resample(samples, segment.rate, rate)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from resources.encoders.catalog import build_encoder
+from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
+from resources.encoders.late_fusion import fused_key
 from resources.encoders.protocol import EncoderUnavailable
+from resources.encoders.torch_runtime import TorchEncoder, has_torch
 from resources.settings import Settings
 
 
 def encoder_fingerprints(settings: Settings) -> dict[str, str]:
-    """Each encoder's fingerprint by name; of one that can't run here, the reason why."""
+    """Each encoder's fingerprint by name; of one that can't run here, the reason why.
+
+    Whether torch is installed is told as well, so that tables are made again once it is.
+    """
     found = {}
-    for name, encoder in settings.encoders.items():
+    for name, encoder_settings in single_encoders(settings).items():
         try:
-            found[name] = build_encoder(name, encoder, settings.cache_dir).fingerprint
+            encoder = build_encoder(name, encoder_settings, settings.cache_dir)
+            found[name] = encoder.fingerprint
+            if isinstance(encoder, TorchEncoder) and not has_torch():
+                found[name] += " without torch"
         except EncoderUnavailable as error:
             found[name] = f"unavailable: {error.reason}"
+    for name, fused in fused_encoders(settings).items():
+        found[name] = fused_key({part: found[part] for part in fused.weights}, fused)
     return found

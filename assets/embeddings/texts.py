@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from assets.embeddings.counting import count
 from resources.counts import Counts
-from resources.encoders.catalog import build_encoder
+from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
+from resources.encoders.late_fusion import fuse, fused_key
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
 from resources.hashing import canonical_hash
-from resources.settings import Settings
+from resources.settings import LateFusionSettings, Settings
 from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
 from resources.vector_store import VectorStore
 
@@ -68,22 +70,25 @@ def embed_texts(
         precomputed ones) has no row and counts as failed; an encoder that can't run has none at
         all, and is listed with the clips' exclusions.
     """
-    rows: list[dict[str, Any]] = []
+    by_name: dict[str, list[dict[str, Any]]] = {}
     made: set[str] = set()
-    available = 0
-    for name, encoder_settings in settings.encoders.items():
+    for name, encoder_settings in single_encoders(settings).items():
         try:
             encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             if isinstance(encoder, Precomputed):
-                rows += _look_up(encoder, texts)
+                by_name[name] = _look_up(encoder, texts)
             else:
-                encoded, computed = _embed(encoder, settings, texts)
-                rows, made = rows + encoded, made | computed
+                by_name[name], computed = _embed(encoder, settings, texts)
+                made |= computed
         except EncoderUnavailable:
             continue
-        available += 1
-    table = TEXT_EMBEDDINGS.frame({"benchmark": benchmark, **row} for row in rows)
-    failed = available * len(texts) - len(table)
+    for name, fused in fused_encoders(settings).items():
+        if fused.weights.keys() <= by_name.keys():
+            by_name[name] = _fuse(name, fused, by_name)
+    table = TEXT_EMBEDDINGS.frame(
+        {"benchmark": benchmark, **row} for rows in by_name.values() for row in rows
+    )
+    failed = len(by_name) * len(texts) - len(table)
     return table, count(table, previous, made, failed, item=["text_id", "encoder"])
 
 
@@ -111,6 +116,23 @@ def _embed(
         for identifier, text in zip(texts["text_id"], texts["text"], strict=True)
     ]
     return rows, {keys[text] for text in missing}
+
+
+def _fuse(
+    name: str, settings: LateFusionSettings, by_name: Mapping[str, list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    """Rows of an encoder made of others, of the texts that all of them have."""
+    parts = {part: {row["text_id"]: row for row in by_name[part]} for part in settings.weights}
+    common = set.intersection(*(set(rows) for rows in parts.values()))
+    return [
+        _row(
+            name,
+            identifier,
+            fused_key({p: rows[identifier]["key"] for p, rows in parts.items()}, settings),
+            fuse({p: rows[identifier]["vector"] for p, rows in parts.items()}, settings.weights),
+        )
+        for identifier in sorted(common)
+    ]
 
 
 def _key(encoder: Encoder, text: str) -> str:

@@ -7,19 +7,39 @@ from pathlib import Path
 from resources.encoders.laion_clap import LaionClap
 from resources.encoders.mel_ridge import MelRidge
 from resources.encoders.precomputed import Precomputed
-from resources.encoders.protocol import Encoder, EncoderUnavailable
-from resources.encoders.torch_runtime import TorchEncoder, has_torch
+from resources.encoders.protocol import Encoder
 from resources.encoders.wavcaps import WavCaps
 from resources.settings import (
-    AnyEncoder,
     LaionClapSettings,
+    LateFusionSettings,
     MelRidgeSettings,
+    PrecomputedSettings,
     Settings,
     WavCapsSettings,
 )
 
+Single = MelRidgeSettings | PrecomputedSettings | LaionClapSettings | WavCapsSettings
 
-def build_encoder(name: str, settings: AnyEncoder, cache_dir: Path) -> Encoder | Precomputed:
+
+def single_encoders(settings: Settings) -> dict[str, Single]:
+    """The config's encoders that are not made of others."""
+    return {
+        name: encoder
+        for name, encoder in settings.encoders.items()
+        if not isinstance(encoder, LateFusionSettings)
+    }
+
+
+def fused_encoders(settings: Settings) -> dict[str, LateFusionSettings]:
+    """The config's encoders that are made of others."""
+    return {
+        name: encoder
+        for name, encoder in settings.encoders.items()
+        if isinstance(encoder, LateFusionSettings)
+    }
+
+
+def build_encoder(name: str, settings: Single, cache_dir: Path) -> Encoder | Precomputed:
     """Build an encoder; nothing heavy is imported and no weight is read yet.
 
     Args:
@@ -35,20 +55,3 @@ def build_encoder(name: str, settings: AnyEncoder, cache_dir: Path) -> Encoder |
         case WavCapsSettings():
             return WavCaps(name, settings, cache_dir)
     return Precomputed(name, settings)
-
-
-def fingerprints(settings: Settings) -> dict[str, str]:
-    """What decides each encoder's vectors, and whether they can be computed here.
-
-    Of one that can't run here it is the reason: so that a table is made again when it can.
-    """
-    found = {}
-    for name, encoder_settings in settings.encoders.items():
-        try:
-            encoder = build_encoder(name, encoder_settings, settings.cache_dir)
-            found[name] = encoder.fingerprint
-            if isinstance(encoder, TorchEncoder) and not has_torch():
-                found[name] += " without torch"
-        except EncoderUnavailable as error:
-            found[name] = f"unavailable: {error.reason}"
-    return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resources.encoders import lengths, tokens
-from resources.encoders.checkpoints import load_into, load_weights
+from resources.encoders.checkpoints import load_into
 from resources.encoders.protocol import Waveform, Window
 from resources.encoders.torch_runtime import TorchEncoder
 from resources.encoders.weights import LAION_CLAP, ROBERTA
@@ -54,9 +54,7 @@ class LaionClap(TorchEncoder):
         from resources.encoders import laion_clap_model
 
         model = laion_clap_model.build(self._settings.is_fusion)
-        loaded = load_weights(
-            self._checkpoint, self._checkpoint_sha256, self._trusted, self._weights_folder
-        )
+        loaded = self._load_weights()
         load_into(model, loaded, self._checkpoint, laion_clap_model.OLD_BUFFERS)
         laion_clap_model.tune(model)
         return model
@@ -103,7 +101,7 @@ class LaionClap(TorchEncoder):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return tokens.roberta_tokenizer(self._vocabulary_files[0].parent, _MAX_TOKENS)
+        return tokens.roberta_tokenizer(self._vocabulary_folder(), _MAX_TOKENS)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resources.encoders import tokens, weights
+from resources.encoders.checkpoints import load_weights
 from resources.encoders.protocol import (
     EncoderUnavailable,
     Vectors,
@@ -23,7 +24,7 @@ from resources.encoders.protocol import (
     unit_rows,
 )
 from resources.encoders.weights import PinnedFile
-from resources.hashing import canonical_hash, file_sha256
+from resources.hashing import canonical_hash
 from resources.settings import LaionClapSettings, WavCapsSettings
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class TorchEncoder(ABC):
                 "kind": self.kind,
                 "version": self.version,
                 "checkpoint": self._checkpoint_sha256,
-                "vocabulary": [file_sha256(file) for file in self._vocabulary_files],
+                "vocabulary": self._vocabulary_sha256,
                 "precision": self._settings.precision,
                 **self._options(),
             }
@@ -147,16 +148,33 @@ class TorchEncoder(ABC):
 
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
-    @functools.cached_property
+    def _load_weights(self) -> dict[str, Tensor]:
+        """The checkpoint's weights by name; a published one is fetched if it is not there."""
+        published = self._published
+        if published:
+            weights.ensure(published, self._weights_folder, self._cache_dir)
+        sha256 = self._checkpoint_sha256
+        trusted = self._settings.trust or sha256 in weights.KNOWN_SHA256
+        return load_weights(self._checkpoint, sha256, trusted, self._weights_folder)
+
+    @property
+    def _published(self) -> PinnedFile | None:
+        """The checkpoint, if the config names a published one."""
+        return self.checkpoints.get(str(self._settings.checkpoint))
+
+    @property
     def _checkpoint(self) -> Path:
-        """The checkpoint's file: a published one by name, or the user's."""
-        named = self.checkpoints.get(str(self._settings.checkpoint))
-        if named is None:
-            return Path(self._settings.checkpoint)
-        return weights.ensure(named, self._weights_folder)
+        """The checkpoint's file."""
+        published = self._published
+        if published:
+            return self._weights_folder / published.path
+        return Path(self._settings.checkpoint)
 
     @functools.cached_property
     def _checkpoint_sha256(self) -> str:
+        """What the checkpoint is, told without fetching it where that is known."""
+        if self._published and self._published.sha256:
+            return self._published.sha256
         found = weights.remembered_sha256(self._checkpoint, self._cache_dir)
         expected = self._settings.sha256
         if expected and found != expected:
@@ -168,23 +186,27 @@ class TorchEncoder(ABC):
         return found
 
     @property
-    def _trusted(self) -> bool:
-        settings = self._settings
-        return settings.trust or self._checkpoint_sha256 in weights.KNOWN_SHA256
-
-    @property
     def _weights_folder(self) -> Path:
         return self._cache_dir / "weights"
 
     @functools.cached_property
-    def _vocabulary_files(self) -> list[Path]:
+    def _vocabulary_sha256(self) -> list[str]:
+        """What the tokenizer's files are: as published, or of the user's own folder."""
         if self._settings.vocabulary is None:
-            return [weights.ensure(file, self._weights_folder) for file in self.vocabulary]
-        files = [self._settings.vocabulary / Path(file.path).name for file in self.vocabulary]
-        for file in files:
-            if not file.is_file():
-                raise EncoderUnavailable("weights missing", f"{file} is not there.")
-        return files
+            return [str(file.sha256) for file in self.vocabulary]
+        return [
+            weights.remembered_sha256(self._settings.vocabulary / file.name, self._cache_dir)
+            for file in self.vocabulary
+        ]
+
+    def _vocabulary_folder(self) -> Path:
+        """Where the tokenizer's files lie; published ones are fetched if they are not there."""
+        if self._settings.vocabulary:
+            return self._settings.vocabulary
+        files = [
+            weights.ensure(file, self._weights_folder, self._cache_dir) for file in self.vocabulary
+        ]
+        return files[0].parent
 
 
 def has_torch() -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from resources.encoders import lengths, tokens
-from resources.encoders.checkpoints import load_into, load_weights
+from resources.encoders.checkpoints import load_into
 from resources.encoders.protocol import EncoderUnavailable, Waveform, Window
 from resources.encoders.torch_runtime import TorchEncoder
 from resources.encoders.weights import BERT, WAVCAPS
@@ -54,9 +54,7 @@ class WavCaps(TorchEncoder):
 
         model = HtsatBert()
         fixed = model.fixed_buffers()
-        loaded = load_weights(
-            self._checkpoint, self._checkpoint_sha256, self._trusted, self._weights_folder
-        )
+        loaded = self._load_weights()
         load_into(model, loaded, self._checkpoint, OLD_BUFFERS)
         for name, value in fixed.items():
             if not torch.allclose(loaded[name].to(value.dtype), value, atol=1e-4):
@@ -79,7 +77,7 @@ class WavCaps(TorchEncoder):
 
     @cached_property
     def _tokenizer(self) -> Any:
-        return tokens.bert_tokenizer(self._vocabulary_files[0].parent, _MAX_TOKENS)
+        return tokens.bert_tokenizer(self._vocabulary_folder(), _MAX_TOKENS)
 
     def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         if self._settings.normalize_text:

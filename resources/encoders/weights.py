@@ -6,18 +6,15 @@ without network. Files with a known sha256 are fetched once if they are not ther
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from resources.downloads import DownloadError, download
 from resources.encoders.protocol import EncoderUnavailable
 from resources.hashing import file_sha256
 from resources.media.memory import MediaMemory, stat_of
 
 _HUGGING_FACE = "https://huggingface.co"
-_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,11 @@ class PinnedFile:
     path: str
     url: str
     sha256: str | None
+
+    @property
+    def name(self) -> str:
+        """The file's own name."""
+        return Path(self.path).name
 
 
 ROBERTA = (
@@ -87,50 +89,27 @@ def remembered_sha256(path: Path, cache_dir: Path) -> str:
     return known
 
 
-def ensure(file: PinnedFile, folder: Path) -> Path:
-    """Where a pinned file lies; it is fetched if it is not there yet.
+def ensure(file: PinnedFile, folder: Path, cache_dir: Path) -> Path:
+    """Where a published file lies; it is fetched if it is not there yet, and checked.
 
     Raises:
         EncoderUnavailable: it is not there and can't be fetched, or is not what it should be.
     """
     path = folder / file.path
     if not path.exists():
-        _fetch(file, path)
-    return path
-
-
-def _fetch(file: PinnedFile, path: Path) -> None:
-    """Download a file under a temporary name, and keep it only if its content is right."""
-    import httpx
-
-    if file.sha256 is None:
-        raise EncoderUnavailable(
-            "weights missing",
-            f"{path} is not there, and is not fetched because no verified sha256 of it is known. "
-            f"Download {file.url}, put it there, and set `trust: true`.",
-        )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-    digest = hashlib.sha256()
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as target,
-            httpx.stream("GET", file.url, follow_redirects=True, timeout=_TIMEOUT_S) as response,
-        ):
-            response.raise_for_status()
-            for chunk in response.iter_bytes():
-                target.write(chunk)
-                digest.update(chunk)
-        if digest.hexdigest() != file.sha256:
+        if file.sha256 is None:
             raise EncoderUnavailable(
-                "weights wrong", f"{file.url} is not the file of sha256 {file.sha256}."
+                "weights missing",
+                f"{path} is not there, and is not fetched, because no sha256 of it is known to "
+                f"be right. Download {file.url}, put it there, and set `trust: true`.",
             )
-        Path(temporary).replace(path)
-    except httpx.HTTPError as error:
+        try:
+            download(file.url, path, f"sha256:{file.sha256}")
+        except DownloadError as error:
+            raise EncoderUnavailable("weights missing", str(error)) from error
+    found = remembered_sha256(path, cache_dir)
+    if file.sha256 not in {None, found}:
         raise EncoderUnavailable(
-            "weights missing",
-            f"{path} is not there and {file.url} can't be fetched ({error!r}). Download it "
-            f"elsewhere and put it there; its sha256 is {file.sha256}.",
-        ) from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+            "weights wrong", f"{path} has sha256 {found}, not {file.sha256}. Fetch it again."
+        )
+    return path

@@ -18,7 +18,7 @@ from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.counts import Counts
 from resources.encoders.protocol import EncoderUnavailable, Window, unit_rows
 from resources.media.decoding import MediaError
-from resources.settings import PrecomputedSettings
+from resources.settings import LateFusionSettings, PrecomputedSettings
 from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, text_id
 
 RATE = 1000
@@ -65,15 +65,13 @@ class Sounds:
         """By start: the samples' value, or None where reading fails."""
         self.read: list[tuple[Path, int]] = []
 
-    def __call__(
-        self, path: Path, spans: Sequence[Span], rate: int
-    ) -> Iterator[tuple[int, np.ndarray]]:
+    def __call__(self, path: Path, spans: Sequence[Span]) -> Iterator[tuple[int, np.ndarray]]:
         self.read.append((path, len(spans)))
         for index, (start, stop) in reversed(list(enumerate(spans))):
             value = self.faulty.get(start, start)
             if value is None:
                 raise MediaError("damaged", f"no sound at {start}")
-            yield index, np.full(round((stop - start) * rate), value, np.float32)
+            yield index, np.full(round((stop - start) * RATE), value, np.float32)
 
 
 @pytest.fixture
@@ -109,6 +107,7 @@ def recordings(*video_ids: str) -> pd.DataFrame:
             "benchmark": "b",
             "video_id": video_id,
             "path": f"/sounds/{video_id}.wav",
+            "sample_rate": RATE,
             "content_hash": f"hash of {video_id}",
             "usable": True,
         }
@@ -377,6 +376,50 @@ def test_precomputed_vectors_are_looked_up_and_gaps_are_named(tmp_path: Path) ->
     table, counts = embed_texts(given, "b", asked.assign(text_id=asked["text"].map(text_id)))
     assert list(table["text_id"]) == [text_id("pour")]
     assert counts == Counts(wanted=2, reused=1, failed=1)
+
+
+def test_fused_encoders_average_similarities(tmp_path: Path) -> None:
+    """The weighted mean of two encoders' cosines, for every clip that both have."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder, clips in (
+        (first, {"a": [3.0, 4.0], "b": [1.0, 1.0]}),
+        (second, {"a": [1.0, 0, 2]}),
+    ):
+        folder.mkdir()
+        brought(folder, clips, {"pour": [1.0] * (2 if folder == first else 3)})
+    encoders = {
+        folder.name: PrecomputedSettings(
+            kind="precomputed", audio=folder / "audio.parquet", text=folder / "texts.parquet"
+        )
+        for folder in (first, second)
+    }
+    both = LateFusionSettings(kind="late_fusion", weights={"first": 1, "second": 3})
+    given = SimpleNamespace(encoders={**encoders, "both": both}, seeds=(0,), cache_dir=tmp_path)
+    result = embed_clips(given, "b", CLIPS.frame([clip("a", 0, 1), clip("b", 1, 2)]), VIDEOS)
+    table, counts = embed_texts(given, "b", pd.DataFrame({"text": ["pour"], "text_id": ["t"]})
+                                .assign(text_id=text_id("pour")))  # fmt: skip
+    clips = result.embeddings[result.embeddings["clip_id"] == "a"].set_index("encoder")["vector"]
+    text = table.set_index("encoder")["vector"]
+    cosine = {name: float(clips[name] @ text[name]) for name in ("first", "second", "both")}
+    assert cosine["both"] == pytest.approx((cosine["first"] + 3 * cosine["second"]) / 4)
+    assert np.linalg.norm(clips["both"]) == pytest.approx(1)
+    assert counts == Counts(wanted=3, reused=3)
+    excluded = result.exclusions[["item_id", "encoder"]].to_numpy().tolist()
+    assert sorted(excluded) == [["b", "both"], ["b", "second"]]
+
+
+def test_a_recording_is_decoded_once_for_all_encoders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slower = StubEncoder("slower", "b" * 64)
+    slower.sample_rate = RATE // 2
+    use(monkeypatch, {"stub": StubEncoder(), "slower": slower})
+    sounds = Sounds()
+    result = embed_clips(
+        settings(tmp_path, "stub", "slower"), "b", CLIPS.frame(MANY), VIDEOS, None, sounds
+    )
+    assert result.counts == Counts(wanted=80, new=80)
+    assert len(sounds.read) == 3
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import pytest
 from support.encoder_files import roberta_vocabulary
 from support.laion_package import clap_module
 
-from resources.encoders import laion_clap
+from resources.encoders import torch_runtime
 from resources.encoders.laion_clap import LaionClap
 from resources.encoders.protocol import EncoderUnavailable
 from resources.settings import LaionClapSettings
@@ -70,7 +70,7 @@ def pair(
             "ours", LaionClapSettings(kind="laion_clap", checkpoint=checkpoint, **settings), folder
         )
 
-    with mock.patch.object(laion_clap, "load_weights", lambda *_: weights):
+    with mock.patch.object(torch_runtime, "load_weights", lambda *_: weights):
         yield SimpleNamespace(
             theirs=theirs, ours=ours, fusion=request.param, one=ours(fuse_short=False)
         )

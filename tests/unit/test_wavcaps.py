@@ -14,7 +14,7 @@ import pytest
 from support.encoder_files import bert_vocabulary
 from support.real_data import real_data
 
-from resources.encoders import wavcaps
+from resources.encoders import torch_runtime
 from resources.encoders.protocol import EncoderUnavailable
 from resources.encoders.wavcaps import WavCaps
 from resources.settings import WavCapsSettings
@@ -57,7 +57,7 @@ def encoder(weights: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("wavcaps")
     old = {**weights, "text_encoder.text_encoder.embeddings.position_ids": torch.arange(512)[None]}
     made = make(folder)
-    with mock.patch.object(wavcaps, "load_weights", lambda *_: old):
+    with mock.patch.object(torch_runtime, "load_weights", lambda *_: old):
         assert made._model is made._model
     return made
 
@@ -134,7 +134,7 @@ def test_another_spectrogram_in_the_checkpoint_is_refused(
     name = "audio_encoder.audio_enc.audio_feats_extractor.log_trans.melW"
     other = {**weights, name: weights[name] * 2}
     with (
-        mock.patch.object(wavcaps, "load_weights", lambda *_: other),
+        mock.patch.object(torch_runtime, "load_weights", lambda *_: other),
         pytest.raises(EncoderUnavailable, match="melW"),
     ):
         make(tmp_path).embed_audio(golden_clips()[:1], [0])
