@@ -339,13 +339,16 @@ def _cost(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         scale=alt.Scale(zero=True),
     )
     drawing = alt.layer(
+        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+            y=_y("zero", "points", scale)
+        ),
         base.mark_rule(size=2.5).encode(
             x=x, y=_y("ci_low", "points", scale), y2="ci_high:Q", color=_colour(rows)
         ),
         base.mark_point(filled=True, size=75, opacity=1).encode(
             x=x, y=_y("delta", "points", scale), color=_colour(rows)
         ),
-        data=_inline(rows),
+        data=_inline(rows.assign(zero=0.0)),
     ).properties(width=WIDTH, height=150)
     said = "; ".join(
         f"{row['variant']}: {signed(row['delta'])} points for "

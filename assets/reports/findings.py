@@ -32,6 +32,7 @@ class Finding:
     """`gain`, `loss` or `open`."""
     p: str
     floor: str
+    queries: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def findings(headline: pd.DataFrame) -> list[Finding]:
                 _verdict(best),
                 _p(best["p_holm"]),
                 number(best["floor"]),
+                f"{best['queries']:,}",
             )
         )
     return found

@@ -176,17 +176,15 @@ def _sizes(layout: _Layout, rows: pd.DataFrame) -> str:
 
 
 def _size(layout: _Layout, row: pd.Series) -> str:
+    resampled = f", intervals by {row['cluster']}" if row["cluster"] else ""
     if "queries" in row:
-        cluster = (
-            f", intervals by {row['cluster']}" if row["cluster"] and row["subset"] == "all" else ""
-        )
-        return f"{row['queries']:,} queries × {row['candidates']:,} candidates{cluster}"
+        return f"{row['queries']:,} queries × {row['candidates']:,} candidates{resampled}"
     counts = [
         f"{int(row[f'{metric}_queries']):,} {heading}"
         for heading, metric in layout.metrics.items()
         if pd.notna(row[f"{metric}_queries"])
     ]
-    return " and ".join(counts) + " questions"
+    return f"{' and '.join(counts)} questions{resampled}"
 
 
 def _lines(layout: _Layout, rows: pd.DataFrame) -> Iterator[Line]:

@@ -172,7 +172,9 @@ class TestPaperTables:
         block = tables[1].blocks[0]
         assert block.sizes.startswith("12 queries × 33 candidates")
         assert block.note == "33 of the benchmark's 9,668 clips"
-        assert tables[2].blocks[0].sizes == "6 inter-video and 6 intra-video questions"
+        assert tables[2].blocks[0].sizes == (
+            "6 inter-video and 6 intra-video questions, intervals by video (approximate)"
+        )
         assert "low: 4 queries" in tables[4].blocks[0].sizes
 
     def test_known_figures_stand_beside_their_tables(self, tables):
