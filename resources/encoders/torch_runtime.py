@@ -87,6 +87,7 @@ class TorchEncoder(ABC):
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Embed texts (see `Encoder`), each distinct one once."""
+        self._device()  # says so first where the extra is not installed
         distinct = list(dict.fromkeys(texts))
         token_lists = self._tokens(distinct)
         rows: dict[str, np.ndarray] = {}
