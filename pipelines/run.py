@@ -110,9 +110,9 @@ def _run(
 
 def _count(outcome: Outcome, materialization: dg.AssetMaterialization) -> None:
     values = {name: materialization.metadata.get(name) for name in COUNTED}
-    table = materialization.asset_key.path[-1]
-    outcome.counts[table] = Counter(
-        {name: int(value.value) for name, value in values.items() if value is not None}
+    counts = {n: v.value for n, v in values.items() if isinstance(v, dg.IntMetadataValue)}
+    outcome.counts[materialization.asset_key.path[-1]] = Counter(
+        {name: count for name, count in counts.items() if count is not None}
     )
 
 

@@ -1,4 +1,4 @@
-"""A user's project folder in a temporary place: the sample's config, prompts of its own, outputs."""
+"""A user's project folder in a temporary place: the sample's config, own prompts, outputs."""
 
 import shutil
 from pathlib import Path
