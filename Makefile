@@ -25,7 +25,8 @@ check: $(VENV)/.all           ## format, lint, types, house rules
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.all           ## performance, as ratios measured in one run
-	$(BIN)/python -m tests.performance
+	@for bench in tests/performance/bench_*.py; do \
+		echo "== $$bench"; PYTHONPATH=.:tests $(BIN)/python $$bench || exit 1; done
 
 clean:                        ## remove the virtual environment (outputs stay)
 	rm -rf $(VENV)
