@@ -62,11 +62,14 @@ class Strict(BaseModel):
 
 
 class BenchmarkSettings(Strict):
-    """What all benchmarks share: where their recordings lie.
+    """What all benchmarks share: where their recordings lie, and files that the authors published.
 
-    A media pattern is a path with `{video_id}`, `{participant_id}` or `*` in it; the first that
-    names an existing file is taken. Without patterns of its own a benchmark uses the config's.
-    `descriptions_from` names the authors' own `*_gpt` files, `levels_from` their subset files.
+    Attributes:
+        media: patterns, tried in order: a path with `{video_id}`, and `{participant_id}` or `*`
+            where needed; with `{chunk}` for recordings in files of 600 seconds; or a plain path to
+            an HDF5 file with a data set a recording. Without any, the config's own are used.
+        descriptions_from: the authors' `*_gpt` files.
+        levels_from: the authors' subset files.
     """
 
     media: tuple[MediaPattern, ...] = ()
