@@ -12,27 +12,33 @@ import dagster as dg
 
 from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
+from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import REFRESH
 from resources.settings import Settings, SettingsError
 from resources.table_assets import ProjectConfig
 
 INPUTS_TAG = "sound_approach/inputs"
+"""The fingerprint of what a run read when it started."""
+ASKED_TAG = "sound_approach/asked_for"
+"""The fingerprint for which the sensor asked for a run."""
 PARTITION_TAG = "dagster/partition"
 TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
 
 
 class TaggedProject(ProjectConfig):
-    """The config resource; it tags each run of `refresh` with the inputs it starts from."""
+    """The config resource; through it each run says that it is alive, and what it starts from."""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Tag the run, however it was launched, before its first step reads anything."""
         run = context.run
-        if run is None or context.instance is None or run.job_name != REFRESH:
+        if run is None or context.instance is None:
             return
+        settings = self.settings()
+        show_alive(settings.dagster_home, run.run_id)
         benchmark = run.tags.get(PARTITION_TAG)
-        if benchmark:
-            tags = {INPUTS_TAG: fingerprint(self.settings(), benchmark)}
+        if benchmark and run.job_name == REFRESH:
+            tags = {INPUTS_TAG: fingerprint(settings, benchmark)}
             context.instance.add_run_tags(run.run_id, tags)
 
 
@@ -55,15 +61,25 @@ def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> 
     if runs and not runs[0].is_finished:
         return Decision(False, "a run is under way")
     wanted = fingerprint(settings, benchmark)
+    return Decision(*_judge(runs, wanted), wanted)
+
+
+def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
+    """Whether to start a run, given the last ones, newest first; all are finished."""
+    if not runs:
+        return True, "never run"
     same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
-    if runs and same[0]:
-        if runs[0].status == dg.DagsterRunStatus.SUCCESS:
-            return Decision(False, "nothing has changed", wanted)
-        if runs[0].status == dg.DagsterRunStatus.CANCELED:
-            return Decision(False, "cancelled by a person: waiting for a change", wanted)
-    if len(runs) == FAILURES_BEFORE_WAITING and all(same):
-        return Decision(False, f"failed {len(runs)} times: waiting for a change", wanted)
-    return Decision(True, "inputs have changed" if runs else "never run", wanted)
+    if same[0] and runs[0].is_success:
+        return False, "nothing has changed"
+    if same[0] and runs[0].status == dg.DagsterRunStatus.CANCELED:
+        return False, "cancelled by a person: waiting for a change"
+    failed = [run.status == dg.DagsterRunStatus.FAILURE for run in runs]
+    if len(runs) == FAILURES_BEFORE_WAITING and all(same) and all(failed):
+        return False, f"failed {len(runs)} times (last: {runs[0].run_id}): waiting for a change"
+    in_vain = [run.is_success and run.tags.get(ASKED_TAG) == wanted for run in runs]
+    if len(runs) > 1 and all(in_vain[:2]) and not any(same[:2]):
+        return False, "runs see other inputs than these definitions do: reload definitions"
+    return True, "inputs have changed"
 
 
 def ask(
@@ -78,6 +94,7 @@ def ask(
     fresh = unsettled(settings)
     if fresh:
         return dg.SensorResult(skip_reason=f"{fresh[0].name} was saved just now: next tick")
+    fail_dead_runs(instance, settings.dagster_home)
     reload = set(benchmarks) ^ set(settings.benchmarks)
     notes = [f"reload definitions: the config's benchmarks changed ({sorted(reload)})"] * bool(
         reload
@@ -88,7 +105,7 @@ def ask(
             decision = decide(instance, settings, benchmark)
             notes.append(f"{benchmark}: {decision.reason}")
             if decision.start:
-                tags = {INPUTS_TAG: decision.wanted}
+                tags = {INPUTS_TAG: decision.wanted, ASKED_TAG: decision.wanted}
                 requests.append(dg.RunRequest(partition_key=benchmark, tags=tags))
     if requests:
         return dg.SensorResult(run_requests=requests)

@@ -9,27 +9,36 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from assets.benchmarks.adapters import source_stats
+from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.jobs import CHAIN
-from resources.settings import PROJECT_ROOT, RecordedSettings, Settings
+from resources.encoders.mel_ridge import read_training_list
+from resources.encoders.protocol import EncoderUnavailable
+from resources.settings import PROJECT_ROOT, MelRidgeSettings, Settings
 
 SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
+WORD_LIST = "visual_words.txt"
 
-_SPEED_ONLY = {"automation", "cache_dir", "config_file", "benchmarks"}
-"""Settings that decide no table; of the benchmarks only the one at hand counts."""
+_DECIDES_NOTHING = {"automation", "cache_dir", "config_file"}
+_COUNTED_OTHERWISE = {"benchmarks", "prompts", "prompts_folder"}
+"""Of benchmarks and prompts only those at hand count."""
+_FOLDERS = {"output", "sample"}
 
 
 def fingerprint(settings: Settings, benchmark: str) -> str:
     """One hash that changes whenever a refresh of this benchmark could have something to do."""
     parts = {
-        "settings": settings.model_dump(mode="json", exclude=_SPEED_ONLY),
+        "settings": settings.model_dump(mode="json", exclude=_DECIDES_NOTHING | _COUNTED_OTHERWISE),
         "benchmark": settings.benchmarks[benchmark].model_dump(mode="json"),
         "sources": sorted(map(str, source_stats(settings, benchmark))),
-        "prompts": _contents(prompt_files(settings)),
+        "prompts": _prompts(settings, benchmark),
+        "words": _contents([settings.prompts_folder / WORD_LIST]),
         "sql": _contents(sorted(SQL_FOLDER.rglob("*.sql"))),
         "files": [_stat(path) for path in sorted(_large_files(settings))],
         "code": [(table.models[0].name, table.code_version) for table in CHAIN],
@@ -37,23 +46,33 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def prompt_files(settings: Settings) -> list[Path]:
-    """The files that users edit."""
-    return sorted(settings.prompts_folder.glob("*.yaml"))
-
-
 def unsettled(settings: Settings) -> list[Path]:
-    """Prompt files saved so recently that their author may still be saving them."""
+    """What users edit, where it was saved so recently that they may still be saving it."""
     now = time.time()
+    used = settings.prompts_folder.glob("*.yaml")
+    if settings.prompts != "all":
+        used = (path for path in used if path.stem in settings.prompts)
     return [
         path
-        for path in prompt_files(settings)
-        if now - path.stat().st_mtime < settings.automation.settle_s
+        for path in [settings.config_file, *sorted(used)]
+        if path.exists() and 0 <= now - path.stat().st_mtime < settings.automation.settle_s
     ]
 
 
+def _prompts(settings: Settings, benchmark: str) -> list[str]:
+    """What the prompts for this benchmark say, or what is wrong with them."""
+    try:
+        return [repr(prompt) for prompt in load_prompts(settings) if prompt.is_for(benchmark)]
+    except PromptError as error:
+        return [str(error)]
+
+
 def _contents(paths: Iterable[Path]) -> list[tuple[str, str]]:
-    return [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in paths]
+    return [
+        (path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in paths
+        if path.exists()
+    ]
 
 
 def _stat(path: Path) -> tuple[str, Any]:
@@ -64,10 +83,31 @@ def _stat(path: Path) -> tuple[str, Any]:
 
 
 def _large_files(settings: Settings) -> set[Path]:
-    """Files that the config names outside its benchmarks: few-shot pool, answers, encoders."""
-    files = {*settings.few_shot.audiocaps, *settings.few_shot.kinetics}
-    if isinstance(settings.language_model, RecordedSettings):
-        files.add(settings.language_model.answers)
+    """Files that the config names outside its benchmarks, such as few-shot pool and checkpoints."""
+    elsewhere = _DECIDES_NOTHING | _COUNTED_OTHERWISE | _FOLDERS
+    named = {name: value for name, value in settings if name not in elsewhere}
+    files = set(_paths(named))
     for encoder in settings.encoders.values():
-        files.update(value for value in dict(encoder).values() if isinstance(value, Path))
+        if isinstance(encoder, MelRidgeSettings):
+            files |= _training_recordings(encoder)
     return files
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    """Every path in nested settings."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _paths(dict(value))
+    elif isinstance(value, Mapping):
+        yield from _paths(list(value.values()))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _paths(item)
+
+
+def _training_recordings(encoder: MelRidgeSettings) -> set[Path]:
+    try:
+        return {clip.media for clip in read_training_list(encoder.train, encoder.fit_to)}
+    except EncoderUnavailable:
+        return set()  # the run says what is wrong with the list

@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from pipelines import automation
-from pipelines.automation import INPUTS_TAG, PARTITION_TAG, decide
+from pipelines.automation import ASKED_TAG, INPUTS_TAG, PARTITION_TAG, decide
 
 
 @dg.op
@@ -35,8 +35,10 @@ class History:
         self.wanted = "first"
         monkeypatch.setattr(automation, "fingerprint", lambda settings, benchmark: self.wanted)
 
-    def run(self, job=good_refresh, benchmark="epic_mir", inputs=None):
-        tags = {PARTITION_TAG: benchmark, INPUTS_TAG: inputs or self.wanted}
+    def run(self, job=good_refresh, benchmark="epic_mir", inputs=None, asked=None):
+        """A run that was asked for one fingerprint and, if given, found another at its start."""
+        asked = asked or inputs or self.wanted
+        tags = {PARTITION_TAG: benchmark, ASKED_TAG: asked, INPUTS_TAG: inputs or asked}
         return job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
 
     def decision(self, benchmark="epic_mir"):
@@ -79,6 +81,30 @@ def test_a_failed_run_is_tried_again_but_not_for_ever(history):
         history.run(bad_refresh)
     assert not history.decision().start
     history.wanted = "mended"
+    assert history.decision().start
+
+
+def test_successes_before_a_failure_do_not_count_as_failures(history):
+    for _ in range(3):
+        history.run()
+    history.run(bad_refresh)
+    assert history.decision().start
+
+
+def test_an_edit_between_asking_and_starting_is_not_taken_for_done(history):
+    history.run(asked="first", inputs="edited again")
+    assert history.decision().start
+
+
+def test_runs_that_see_other_inputs_than_the_sensor_do_not_go_on_for_ever(history):
+    """As where the code was changed, and the definitions were not reloaded."""
+    history.run(asked="first", inputs="what newer code makes of it")
+    assert history.decision().start
+    history.run(asked="first", inputs="what newer code makes of it")
+    decision = history.decision()
+    assert not decision.start
+    assert "reload definitions" in decision.reason
+    history.wanted = "edited"
     assert history.decision().start
 
 

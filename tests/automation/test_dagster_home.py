@@ -1,0 +1,123 @@
+"""Dagster's home: first starts at once, and runs whose process was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import dagster as dg
+import pytest
+from support.sample_project import sample_settings
+
+from pipelines import instance as home_module
+from pipelines.instance import fail_dead_runs, prepare_home
+from resources.settings import PROJECT_ROOT
+
+HANGING_RUN = """
+    import os, sys, time
+    from pathlib import Path
+    import dagster as dg
+    from pipelines.instance import show_alive
+
+    @dg.op(pool="encoders")
+    def hang(context):
+        show_alive(Path(os.environ["DAGSTER_HOME"]), context.run_id)
+        print(context.run_id, flush=True)
+        time.sleep(600)
+
+    @dg.job
+    def hanging():
+        hang()
+
+    with dg.DagsterInstance.get() as instance:
+        hanging.execute_in_process(instance=instance)
+"""
+FIRST_START = """
+    import sys
+    from pathlib import Path
+    from pipelines.instance import prepare_home
+    from resources.settings import load_settings
+
+    prepare_home(load_settings(Path(sys.argv[1])))
+    import dagster as dg
+    with dg.DagsterInstance.get() as instance:
+        print(len(instance.get_run_records()), instance.get_concurrency_config().pool_config)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", "")  # prepare_home sets both; put back afterwards
+    monkeypatch.setenv("SOUND_APPROACH_CONFIG", "")
+    return sample_settings(tmp_path / "project")
+
+
+def start(script, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script), *map(str, arguments)],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_first_starts_at_once_create_one_home(settings):
+    processes = [start(FIRST_START, settings.config_file) for _ in range(3)]
+    for process in processes:
+        output, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+        assert output.startswith("0 ")
+        assert "default_pool_limit=1" in output
+
+
+def test_a_home_that_was_edited_stays_as_it_is(settings):
+    home = prepare_home(settings)
+    file = home / "dagster.yaml"
+    file.write_text(file.read_text().replace("max_concurrent_runs: 4", "max_concurrent_runs: 9"))
+    prepare_home(settings)
+    assert "max_concurrent_runs: 9" in file.read_text()
+
+
+@pytest.fixture
+def hanging(settings, monkeypatch):
+    """A run that hangs in a step of a pool, in a process of its own."""
+    prepare_home(settings)
+    monkeypatch.setattr(home_module, "STARTING_S", 0.0)
+    process = start(HANGING_RUN)
+    process.run_id = process.stdout.readline().strip()
+    assert process.run_id, process.stderr.read()
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_run_that_is_alive_is_left_alone(settings, hanging):
+    with dg.DagsterInstance.get() as instance:
+        assert fail_dead_runs(instance, settings.dagster_home) == []
+        assert instance.get_run_by_id(hanging.run_id).status == dg.DagsterRunStatus.STARTED
+
+
+def test_a_killed_run_is_reported_as_failed_and_gives_its_pool_back(settings, hanging):
+    os.kill(hanging.pid, signal.SIGKILL)
+    hanging.wait()
+    with dg.DagsterInstance.get() as instance:
+        pools = instance.event_log_storage
+        assert pools.get_concurrency_info("encoders").active_slot_count == 1
+        assert fail_dead_runs(instance, settings.dagster_home) == [hanging.run_id]
+        assert instance.get_run_by_id(hanging.run_id).status == dg.DagsterRunStatus.FAILURE
+        assert pools.get_concurrency_info("encoders").active_slot_count == 0
+        assert fail_dead_runs(instance, settings.dagster_home) == []
+    assert list((settings.dagster_home / "alive").iterdir()) == []
+
+
+def test_a_run_that_has_just_started_is_given_time(settings, hanging, monkeypatch):
+    os.kill(hanging.pid, signal.SIGKILL)
+    hanging.wait()
+    monkeypatch.setattr(home_module, "STARTING_S", 60.0)
+    with dg.DagsterInstance.get() as instance:
+        run = instance.get_run_records()[0]
+        assert time.time() - run.start_time < 60
+        assert fail_dead_runs(instance, settings.dagster_home) == []
