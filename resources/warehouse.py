@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 PUBLICATION = "publication"
 PUBLICATION_COMMENT = (
     "What this file was made from: one row a Parquet file, table model, SQL model and check. "
-    "`version` is a content hash; for a Parquet file it is the table's data version."
+    "`version` is a content hash; for a Parquet file it is the table's data version. `rows` counts "
+    "those of a whole table or model."
 )
 _ASIDE = ".publishing-"
 _SHOWN = 5
@@ -118,7 +119,7 @@ def publish(
         plan = _plan(lake, models, checks, published, benchmarks, refreshed)
         version = _hash(repr(plan.parts))
         if published == plan.parts:
-            return Publication(target, version, False, _row_counts(target), plan.waiting)
+            return Publication(target, version, False, _counted(target), plan.waiting)
         with _aside(target) as temporary:
             rows = _build(temporary, lake, plan, target)
             _swap(temporary, target)
@@ -237,9 +238,23 @@ def _build(file: Path, lake: Lake, plan: _Plan, published: Path) -> dict[str, in
             _create_model(connection, model, said)
         for check in plan.checks:
             _check(connection, check)
-        return {name: _count(connection, name) for name in _names(connection)}
+        return _count_rows(connection, plan)
     finally:
         connection.close()
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection, plan: _Plan) -> dict[str, int]:
+    """Rows of every table and model, noted in the file so that nobody need count again."""
+    rows = {}
+    for name in [*TABLES, *(model.name for model in plan.models)]:
+        counted = connection.execute(f"SELECT count(*) FROM {_name(name)}").fetchall()  # noqa: S608
+        rows[name] = int(counted[0][0])
+        connection.execute(
+            f"UPDATE {PUBLICATION} SET rows = ? "  # noqa: S608
+            "WHERE name = ? AND kind IN ('schema', 'model')",
+            [rows[name], name],
+        )
+    return rows
 
 
 def _insert_kept(connection: duckdb.DuckDBPyConnection, plan: _Plan, published: Path) -> None:
@@ -278,7 +293,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) ->
 def _create_publication(connection: duckdb.DuckDBPyConnection, parts: list[Part]) -> None:
     connection.execute(
         f"CREATE TABLE {PUBLICATION} "
-        "(kind VARCHAR NOT NULL, name VARCHAR NOT NULL, benchmark VARCHAR, version VARCHAR)"
+        "(kind VARCHAR NOT NULL, name VARCHAR NOT NULL, benchmark VARCHAR, version VARCHAR, "
+        "rows BIGINT)"
     )
     names = ("kind", "name", "benchmark", "version")
     columns = [pa.array(column, pa.string()) for column in zip(*parts, strict=True)]
@@ -349,29 +365,17 @@ def _check(connection: duckdb.DuckDBPyConnection, check: SqlModel) -> None:
 def _published(target: Path) -> list[Part]:
     """What the published file was made from; nothing if there is none that can be read."""
     try:
-        rows = query(target, f"SELECT * FROM {PUBLICATION}")  # noqa: S608
+        rows = query(target, f"SELECT kind, name, benchmark, version FROM {PUBLICATION}")  # noqa: S608
     except WarehouseError:
         return []
     columns = (rows[name].where(rows[name].notna(), None) for name in rows.columns)
     return list(zip(*columns, strict=True))
 
 
-def _row_counts(target: Path) -> dict[str, int]:
-    with reading(target) as connection:
-        return {name: _count(connection, name) for name in _names(connection)}
-
-
-def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    found = connection.execute(
-        "SELECT table_name FROM information_schema.tables "
-        "WHERE table_catalog = current_database() ORDER BY table_name"
-    ).fetchall()
-    return [name for (name,) in found]
-
-
-def _count(connection: duckdb.DuckDBPyConnection, name: str) -> int:
-    counted = connection.execute(f"SELECT count(*) FROM {_name(name)}").fetchone()  # noqa: S608
-    return int(counted[0]) if counted else 0
+def _counted(target: Path) -> dict[str, int]:
+    """Rows of every table and model, as noted when the file was built."""
+    counted = query(target, f"SELECT name, rows FROM {PUBLICATION} WHERE rows IS NOT NULL")  # noqa: S608
+    return {str(name): int(rows) for name, rows in counted.itertuples(index=False)}
 
 
 @contextmanager
