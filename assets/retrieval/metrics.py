@@ -307,8 +307,9 @@ def _descending_keys(similarity: np.ndarray) -> np.ndarray:
     position. Sorting such keys is several times faster than a stable argsort, and gives the same.
     """
     bits = (np.asarray(similarity, dtype=np.float32) + np.float32(0)).view(np.int32)  # -0 is 0
-    ascending = bits ^ ((bits >> 31) & np.int32(0x7FFFFFFF))
-    keys = (~ascending).astype(np.int64)
+    bits ^= (bits >> 31) & np.int32(0x7FFFFFFF)  # ascending, as the value
+    np.invert(bits, out=bits)
+    keys = bits.astype(np.int64)
     keys <<= 32
     keys |= np.arange(similarity.shape[1], dtype=np.int64)
     keys.sort(axis=1)
