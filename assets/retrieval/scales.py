@@ -58,7 +58,8 @@ def scales(tables: RetrievalTables, settings: MetricsSettings) -> dict[ScaleKey,
     found: dict[ScaleKey, Scale] = {}
     floors = _RandomFloors()
     for gallery in plan_galleries(tables)[0]:
-        for kind, relevance in relevances(tables, gallery, settings).items():
+        kinds = relevances(tables, gallery, settings) if len(gallery.captions) else {}
+        for kind, relevance in kinds.items():
             for cell in cells(tables, gallery, settings.protocols):
                 for direction in BOTH_DIRECTIONS:
                     floor = floors.of(gallery, cell, direction, kind, relevance)
