@@ -52,6 +52,9 @@ def warehouse(
         [refreshed] if refreshed else None,
     )
     context.log.info("published" if published.changed else "unchanged: left alone")
+    if published.waiting:
+        names = ", ".join(published.waiting)
+        context.log.warning(f"left out until their next run, made by another release: {names}")
     version = dg.DataVersion(published.version)
     yield dg.MaterializeResult(
         asset_key="warehouse",
@@ -90,10 +93,11 @@ def report(project: ProjectConfig) -> dg.MaterializeResult:
     from assets.reports.report import write_report
 
     settings = project.settings()
-    write_report(settings.duckdb_file, settings, settings.report_file)
+    changed = write_report(settings.duckdb_file, settings, settings.report_file)
     return dg.MaterializeResult(
         metadata={
             "file": dg.MetadataValue.path(settings.report_file),
             "open": dg.MetadataValue.url(settings.report_file.as_uri()),
+            "changed": changed,
         }
     )
