@@ -21,6 +21,7 @@ from resources.language_model.ledger import Ledger
 from resources.language_model.question import (
     Answer,
     Answers,
+    Check,
     LanguageModel,
     Problem,
     Question,
@@ -206,15 +207,41 @@ def build_requests(
     return REQUESTS.frame(found[names].assign(benchmark=benchmark))
 
 
+def prompt_questions(
+    benchmark: str, texts: pd.DataFrame, prompt: Prompt, pool: pd.DataFrame
+) -> list[Question]:
+    """A prompt's question about each text; none if the prompt is for other benchmarks.
+
+    Raises:
+        FewShotError: it wants more examples than there are.
+    """
+    if not prompt.is_for(benchmark):
+        return []
+    examples = examples_of(prompt, pool)
+    return [render(prompt, text, examples) for text in texts["text"]]
+
+
+def check_for(prompt: Prompt, visual_words: Sequence[str]) -> Check:
+    """What judges a prompt's answers."""
+
+    def description(question: Question, fields: Mapping[str, str]) -> Problem | None:
+        return check_description(question.text, fields["description"], visual_words)
+
+    def level(question: Question, fields: Mapping[str, str]) -> Problem | None:
+        return None  # the schema has said it all
+
+    return description if prompt.purpose == "describe" else level
+
+
 def _questions(
     benchmark: str, texts: pd.DataFrame, prompts: Sequence[Prompt], pool: pd.DataFrame, purpose: str
 ) -> list[Question]:
-    asked: list[Question] = []
-    for prompt in prompts:
-        if prompt.purpose == purpose and prompt.is_for(benchmark):
-            examples = examples_of(prompt, pool)
-            asked += [render(prompt, text, examples) for text in texts["text"]]
-    return asked
+    return [
+        question
+        for prompt in prompts
+        if prompt.purpose == purpose
+        for question in prompt_questions(benchmark, texts, prompt, pool)
+    ]
 
 
 def _answered(asked: Sequence[Question], answers: Answers) -> list[tuple[Question, Answer]]:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from resources.language_model.ledger import Ledger, Stored
+from resources.language_model.ledger import Ledger
+from resources.language_model.ledger_rows import Stored
 from resources.language_model.question import (
     Answer,
     Answers,
@@ -59,12 +60,14 @@ class Sorted:
     """Questions by what the ledger says about them.
 
     Attributes:
-        answers: those that need no asking: answered, quarantined, or on their way in a batch.
+        answers: those that need no asking: answered or quarantined.
+        in_batch: keys of those that are on their way in a batch.
         to_ask: the others.
         rejudged: stored answers of which today's checks think otherwise than the ledger.
     """
 
     answers: Answers = field(default_factory=Answers)
+    in_batch: list[str] = field(default_factory=list)
     to_ask: list[Asking] = field(default_factory=list)
     rejudged: dict[str, Problem | None] = field(default_factory=dict)
 
@@ -92,7 +95,7 @@ class LedgerModel:
         wanted = {question.key: question for question in questions}
         self.sender.collect()
         pending, answers = dict(wanted), Answers()
-        first = True
+        first, waited = True, False
         while pending:
             known = sort_known(pending, self.ledger.look_up(pending), check, self.max_answers)
             self.ledger.rejudge(known.rejudged)
@@ -100,6 +103,11 @@ class LedgerModel:
                 answers.known, first = set(known.answers.answered), False
             answers.add(known.answers)
             answers.not_asked.update(self._ask_ours(known.to_ask))
+            if known.in_batch and waited:
+                answers.not_asked.update(dict.fromkeys(known.in_batch, IN_BATCH))
+            elif known.in_batch:  # submitted meanwhile, by another process
+                self.sender.collect()
+                waited = True
             for key in answers.settled_keys():
                 pending.pop(key, None)
         _assert_complete(wanted, answers)
@@ -140,7 +148,7 @@ def sort_known(
         if known is None or known.state == "open":
             found.to_ask.append(Asking(question, known.attempts if known else 0))
         elif known.state == "in_batch":
-            found.answers.not_asked[key] = IN_BATCH
+            found.in_batch.append(key)
         else:
             _sort_answered(question, known, check, max_answers, found)
     return found

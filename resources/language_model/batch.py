@@ -14,7 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from resources.language_model.asking import IN_BATCH, Asking
-from resources.language_model.ledger import Intent, Ledger, OpenBatch, Outcome, SentInBatch, Verdict
+from resources.language_model.ledger import Ledger
+from resources.language_model.ledger_rows import Intent, OpenBatch, Outcome, SentInBatch, Verdict
 from resources.language_model.prices import Budget, Prices
 from resources.language_model.question import LanguageModelError, ProblemClass
 from resources.language_model.replies import judge_raw

@@ -14,182 +14,43 @@ from __future__ import annotations
 
 import json
 import os
-import queue
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from resources.hashing import canonical_json
-from resources.language_model.question import LanguageModelError, Problem, Question
+from resources.language_model.ledger_database import (
+    ANSWERS,
+    BATCHES,
+    MEMBERS,
+    METADATA,
+    REQUESTS,
+    chunks,
+    open_engine,
+    transaction,
+    upsert,
+)
+from resources.language_model.ledger_rows import (
+    Claims,
+    Intent,
+    Observed,
+    OpenBatch,
+    Outcome,
+    SentInBatch,
+    Stored,
+    Verdict,
+)
+from resources.language_model.ledger_writer import Writer, apply_outcomes, insert_requests
+from resources.language_model.question import Problem, Question
 
 LEASE_S = 60.0
 """How long a claim holds without a sign of life from its owner."""
-
-CHUNK = 500
-"""Keys in one statement; SQLite's limit on variables is far above."""
-
-METADATA = sa.MetaData()
-
-ANSWERS = sa.Table(
-    "answers",
-    METADATA,
-    sa.Column("key", sa.String(64), primary_key=True),
-    sa.Column("state", sa.String(16), nullable=False),  # open, in_batch, answered, failed
-    sa.Column("variant", sa.Text, nullable=False),
-    sa.Column("text_id", sa.String(16), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
-    sa.Column("fields", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("raw", sa.Text),
-    sa.Column("problem", sa.String(16)),
-    sa.Column("detail", sa.Text),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("request_id", sa.String(32)),
-    sa.Column("owner", sa.Text, index=True),
-    sa.Column("lease_until", sa.Float),
-)
-"""State `failed` is the quarantine: an answer came, and could not be used."""
-
-REQUESTS = sa.Table(
-    "requests",
-    METADATA,
-    sa.Column("request_id", sa.String(32), primary_key=True),
-    sa.Column("variant", sa.Text, nullable=False),
-    sa.Column("model", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("attempts", sa.Integer, nullable=False, default=0),
-    sa.Column("body", sa.Text, nullable=False),
-    sa.Column("answer_schema", sa.Text, nullable=False),
-    sa.Column("raw_answer", sa.Text),
-    sa.Column("problem", sa.String(16)),
-    sa.Column("prompt_tokens", sa.Integer),
-    sa.Column("completion_tokens", sa.Integer),
-    sa.Column("reserved_usd", sa.Float),
-    sa.Column("cost_usd", sa.Float),
-    sa.Column("batch", sa.String(32), index=True),
-    sa.Column("owner", sa.Text),
-)
-"""States: queued, sent, in_batch, answered, failed."""
-
-MEMBERS = sa.Table(
-    "members",
-    METADATA,
-    sa.Column("request_id", sa.String(32), primary_key=True),
-    sa.Column("position", sa.Integer, primary_key=True),
-    sa.Column("key", sa.String(64), nullable=False, index=True),
-)
-
-BATCHES = sa.Table(
-    "batches",
-    METADATA,
-    sa.Column("batch", sa.String(32), primary_key=True),
-    sa.Column("server", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),  # intended, uploaded, submitted, collected
-    sa.Column("file_id", sa.Text),
-    sa.Column("batch_id", sa.Text),
-    sa.Column("owner", sa.Text),
-    sa.Column("lease_until", sa.Float),
-)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What the ledger knows under a key.
-
-    Attributes:
-        state: `open` (asked for, no answer yet), `in_batch`, `answered`, `failed`.
-        fields: the answer, if one of the right form came.
-        model: that gave it.
-        attempts: how many answers were looked at and not taken, plus the one that was.
-    """
-
-    state: str
-    fields: Mapping[str, str] | None
-    model: str | None
-    raw: str | None
-    problem: str | None
-    detail: str | None
-    attempts: int
-
-
-@dataclass(frozen=True)
-class Intent:
-    """A request that is about to be sent."""
-
-    questions: tuple[Question, ...]
-    body: str
-    reserved_usd: float | None
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a request; `state` is answered or failed."""
-
-    request_id: str
-    state: str
-    attempts: int
-    raw_answer: str | None
-    problem: str | None
-    prompt_tokens: int | None
-    completion_tokens: int | None
-    cost_usd: float | None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What became of one question of a request; `state` is answered, failed or open."""
-
-    key: str
-    state: str
-    fields: str | None
-    model: str | None
-    raw: str | None
-    problem: str | None
-    detail: str | None
-    attempts: int
-    request_id: str
-
-
-@dataclass(frozen=True)
-class OpenBatch:
-    """A batch that is not collected yet; `ours` if this process looks after it."""
-
-    batch: str
-    state: str
-    file_id: str | None
-    batch_id: str | None
-    ours: bool
-
-
-@dataclass(frozen=True)
-class SentInBatch:
-    """A request of a batch. `members` are keys, with the answers that each had before."""
-
-    request_id: str
-    model: str
-    body: str
-    answer_schema: Mapping[str, Any]
-    reserved_usd: float | None
-    members: tuple[tuple[str, int], ...]
-
-
-@dataclass(frozen=True)
-class Claims:
-    """What came of claiming: keys now ours, and keys that another process is asking."""
-
-    ours: set[str]
-    others: set[str]
 
 
 class Ledger:
@@ -197,10 +58,10 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.owner = f"{_machine()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._engine = _engine(url)
+        self.engine = open_engine(url)
         with self._write() as connection:
             METADATA.create_all(connection)
-        self._writer = _Writer(self._engine)
+        self._writer = Writer(self.engine)
 
     @classmethod
     def in_folder(cls, cache_dir: Path) -> Ledger:
@@ -218,14 +79,14 @@ class Ledger:
         """Commit what is pending, give claims back, let go of the database."""
         self._writer.close()
         self.release()
-        self._engine.dispose()
+        self.engine.dispose()
 
     def look_up(self, keys: Iterable[str]) -> dict[str, Stored]:
         """What is known under these keys; keys never asked are absent."""
         columns = [ANSWERS.c.key, *(ANSWERS.c[name] for name in Stored.__dataclass_fields__)]
         found: dict[str, Stored] = {}
-        with self._engine.connect() as connection:
-            for chunk in _chunks(list(keys)):
+        with self.engine.connect() as connection:
+            for chunk in chunks(list(keys)):
                 rows = connection.execute(sa.select(*columns).where(ANSWERS.c.key.in_(chunk)))
                 for key, state, fields, *rest in rows:
                     found[key] = Stored(state, json.loads(fields) if fields else None, *rest)
@@ -246,7 +107,7 @@ class Ledger:
         others: set[str] = set()
         now = time.time()
         with self._write() as connection:
-            for chunk in _chunks(list(questions)):
+            for chunk in chunks(list(questions)):
                 rows = self._holders(connection, [question.key for question in chunk])
                 for question in chunk:
                     row = rows.get(question.key)
@@ -297,8 +158,8 @@ class Ledger:
                     lease_until=until,
                 )
             )
-            _insert_requests(connection, [(i, self.owner) for i in intents], "queued", batch)
-            for chunk in _chunks(keys):
+            insert_requests(connection, [(i, self.owner) for i in intents], "queued", batch)
+            for chunk in chunks(keys):
                 connection.execute(
                     sa.update(ANSWERS)
                     .where(ANSWERS.c.key.in_(chunk))
@@ -345,7 +206,7 @@ class Ledger:
         """A batch's requests with their members, in a fixed order."""
         names = ("request_id", "model", "body", "answer_schema", "reserved_usd")
         members: dict[str, list[tuple[str, int]]] = {}
-        with self._engine.connect() as connection:
+        with self.engine.connect() as connection:
             joined = connection.execute(
                 sa.select(MEMBERS.c.request_id, MEMBERS.c.key, ANSWERS.c.attempts)
                 .join(REQUESTS, REQUESTS.c.request_id == MEMBERS.c.request_id)
@@ -377,7 +238,7 @@ class Ledger:
     ) -> None:
         """Write down all that a batch brought, and that it is done, in one commit."""
         with self._write() as connection:
-            _apply_outcomes(connection, settled)
+            apply_outcomes(connection, settled)
             connection.execute(
                 sa.update(BATCHES)
                 .where(BATCHES.c.batch == batch)
@@ -436,7 +297,7 @@ class Ledger:
                 sa.select(REQUESTS.c.request_id, REQUESTS.c.owner).where(REQUESTS.c.state == "sent")
             ).all()
             lost = [key for key, owner in rows if not is_alive(owner, now + 1, now)]
-            for chunk in _chunks(lost):
+            for chunk in chunks(lost):
                 connection.execute(
                     sa.update(REQUESTS)
                     .where(REQUESTS.c.request_id.in_(chunk))
@@ -450,15 +311,15 @@ class Ledger:
         Those that were written down and taken back before they left are no requests.
         """
         found: dict[str, dict[str, Any]] = {}
-        with self._engine.connect() as connection:
-            for chunk in _chunks(sorted(set(keys))):
+        with self.engine.connect() as connection:
+            for chunk in chunks(sorted(set(keys))):
                 about = sa.select(MEMBERS.c.request_id).where(MEMBERS.c.key.in_(chunk))
                 left = sa.or_(REQUESTS.c.problem.is_(None), REQUESTS.c.problem != "not_sent")
                 rows = connection.execute(
                     sa.select(REQUESTS).where(REQUESTS.c.request_id.in_(about), left)
                 ).mappings()
                 found.update({row["request_id"]: {**row, "text_ids": []} for row in rows})
-            for chunk in _chunks(sorted(found)):
+            for chunk in chunks(sorted(found)):
                 members = connection.execute(
                     sa.select(MEMBERS.c.request_id, ANSWERS.c.text_id)
                     .join(ANSWERS, ANSWERS.c.key == MEMBERS.c.key)
@@ -469,12 +330,38 @@ class Ledger:
                     found[request_id]["text_ids"].append(text_id)
         return [found[request_id] for request_id in sorted(found)]
 
+    def observed(self, variant: str, model: str, most: int = 2000) -> list[Observed]:
+        """What answered requests of a variant and model took, for estimates."""
+        size = (
+            sa.select(sa.func.count())
+            .where(MEMBERS.c.request_id == REQUESTS.c.request_id)
+            .scalar_subquery()
+        )
+        wanted = (
+            sa.select(
+                sa.func.length(REQUESTS.c.body),
+                size,
+                REQUESTS.c.prompt_tokens,
+                REQUESTS.c.completion_tokens,
+            )
+            .where(
+                REQUESTS.c.variant == variant,
+                REQUESTS.c.model == model,
+                REQUESTS.c.prompt_tokens.is_not(None),
+                REQUESTS.c.completion_tokens.is_not(None),
+            )
+            .order_by(REQUESTS.c.request_id)
+            .limit(most)
+        )
+        with self.engine.connect() as connection:
+            return [Observed(*row) for row in connection.execute(wanted)]
+
     def recorded_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """Answers in the form of a recorded file (see `recorded.py`), where there are any."""
         columns = [ANSWERS.c[name] for name in ("key", "model", "variant", "text", "fields")]
         rows: list[dict[str, Any]] = []
-        with self._engine.connect() as connection:
-            for chunk in _chunks(sorted(set(keys))):
+        with self.engine.connect() as connection:
+            for chunk in chunks(sorted(set(keys))):
                 found = connection.execute(
                     sa.select(*columns).where(
                         ANSWERS.c.key.in_(chunk), ANSWERS.c.state == "answered"
@@ -487,7 +374,7 @@ class Ledger:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with _transaction(self._engine) as connection:
+        with transaction(self.engine) as connection:
             yield connection
 
     def _holders(self, connection: sa.Connection, keys: Sequence[str]) -> dict[str, Any]:
@@ -499,7 +386,7 @@ class Ledger:
     def _take(self, connection: sa.Connection, questions: Sequence[Question], until: float) -> None:
         if not questions:
             return
-        insert = _insert(self._engine)(ANSWERS)
+        insert = upsert(self.engine)(ANSWERS)
         connection.execute(
             insert.on_conflict_do_update(
                 index_elements=["key"],
@@ -540,183 +427,8 @@ def is_alive(owner: str | None, lease_until: float | None, now: float) -> bool:
     return True
 
 
-class _Writer:
-    """One thread that writes: whatever is waiting goes into one commit."""
-
-    def __init__(self, engine: sa.Engine) -> None:
-        self._engine = engine
-        self._waiting: queue.SimpleQueue[tuple[str, list[Any], Future[None]] | None]
-        self._waiting = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
-        self._thread.start()
-
-    def put(self, kind: str, payload: list[Any]) -> Future[None]:
-        future: Future[None] = Future()
-        self._waiting.put((kind, payload, future))
-        return future
-
-    def close(self) -> None:
-        if self._thread.is_alive():
-            self._waiting.put(None)
-            self._thread.join()
-
-    def _run(self) -> None:
-        while (batch := self._next()) is not None:
-            for _, _, future in batch:
-                future.set_running_or_notify_cancel()  # from here on nobody can cancel it
-            try:
-                with _transaction(self._engine) as connection:
-                    sent = [item for kind, items, _ in batch if kind == "intend" for item in items]
-                    back = [item for kind, items, _ in batch if kind == "settle" for item in items]
-                    _insert_requests(connection, sent, "sent")
-                    _apply_outcomes(connection, back)
-            except Exception as error:  # every waiter must hear of it
-                for _, _, future in batch:
-                    if not future.cancelled():
-                        future.set_exception(error)
-            else:
-                for _, _, future in batch:
-                    if not future.cancelled():
-                        future.set_result(None)
-
-    def _next(self) -> list[tuple[str, list[Any], Future[None]]] | None:
-        first = self._waiting.get()
-        if first is None:
-            return None
-        batch = [first]
-        while not self._waiting.empty():
-            item = self._waiting.get()
-            if item is None:
-                self._waiting.put(None)
-                break
-            batch.append(item)
-        return batch
-
-
-def _insert_requests(
-    connection: sa.Connection,
-    intents: Sequence[tuple[Intent, str]],
-    state: str,
-    batch: str | None = None,
-) -> None:
-    """Write requests down, with their members."""
-    if not intents:
-        return
-    connection.execute(
-        sa.insert(REQUESTS),
-        [
-            {
-                "request_id": intent.request_id,
-                "variant": intent.questions[0].variant,
-                "model": intent.questions[0].model,
-                "state": state,
-                "attempts": 0,
-                "body": intent.body,
-                "answer_schema": canonical_json(intent.questions[0].answer_schema),
-                "reserved_usd": intent.reserved_usd,
-                "batch": batch,
-                "owner": owner,
-            }
-            for intent, owner in intents
-        ],
-    )
-    connection.execute(
-        sa.insert(MEMBERS),
-        [
-            {"request_id": intent.request_id, "position": position, "key": question.key}
-            for intent, _ in intents
-            for position, question in enumerate(intent.questions)
-        ],
-    )
-
-
-_SETTLE_REQUEST = (
-    sa.update(REQUESTS)
-    .where(REQUESTS.c.request_id == sa.bindparam("b_request_id"))
-    .values(
-        {name: sa.bindparam(name) for name in Outcome.__dataclass_fields__ if name != "request_id"}
-    )
-)
-_SETTLE_ANSWER = (
-    sa.update(ANSWERS)
-    .where(ANSWERS.c.key == sa.bindparam("b_key"))
-    .values({name: sa.bindparam(name) for name in Verdict.__dataclass_fields__ if name != "key"})
-)
-_LET_GO = (
-    sa.update(ANSWERS)
-    .where(ANSWERS.c.key == sa.bindparam("b_key"))
-    .values(owner=None, lease_until=None)
-)
-
-
-def _apply_outcomes(
-    connection: sa.Connection, settled: Sequence[tuple[Outcome, Sequence[Verdict]]]
-) -> None:
-    if not settled:
-        return
-    outcomes = [{**asdict(outcome), "b_request_id": outcome.request_id} for outcome, _ in settled]
-    connection.execute(_SETTLE_REQUEST, [_without(row, "request_id") for row in outcomes])
-    verdicts = [verdict for _, given in settled for verdict in given]
-    if verdicts:
-        rows = [{**asdict(verdict), "b_key": verdict.key} for verdict in verdicts]
-        connection.execute(_SETTLE_ANSWER, [_without(row, "key") for row in rows])
-    done = [{"b_key": verdict.key} for verdict in verdicts if verdict.state != "open"]
-    if done:
-        connection.execute(_LET_GO, done)
-
-
-def _without(row: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
-
-
-def _engine(url: str) -> sa.Engine:
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    """WAL lets readers read while one writes; a writer waits for another up to a minute."""
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA busy_timeout = 60000")
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    """Take the write lock at the start where we mean to write, so that no upgrade can fail."""
-    immediate = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-@contextmanager
-def _transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
-    except sa.exc.OperationalError as error:
-        raise LanguageModelError(
-            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. Is "
-            "the disk full, or the folder read-only?"
-        ) from error
-
-
-def _insert(engine: sa.Engine) -> Any:
-    """The dialect's INSERT that knows ON CONFLICT."""
-    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
-
-
 def _machine() -> str:
     """Where process ids mean the same: the host, and on Linux its process namespace."""
     namespace = Path("/proc/self/ns/pid")
     inside = namespace.readlink().name if namespace.is_symlink() else ""
     return f"{socket.gethostname()}/{inside}"
-
-
-def _chunks(items: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 from resources.language_model.asking import Asking
 from resources.language_model.batch import OVER_BUDGET, BatchDesk
-from resources.language_model.ledger import LEASE_S, Intent, Ledger, Outcome, Verdict
+from resources.language_model.ledger import LEASE_S, Ledger
+from resources.language_model.ledger_rows import Intent, Outcome, Verdict
 from resources.language_model.pace import Pace, back_off_s
 from resources.language_model.prices import Budget, Prices
 from resources.language_model.question import LanguageModelError, Problem, Progress, Question

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from resources.language_model.asking import Asking
-from resources.language_model.ledger import Intent, Verdict
+from resources.language_model.ledger_rows import Intent, Verdict
 from resources.language_model.prices import Prices, token_bound
 from resources.language_model.question import LanguageModelError, Question
 from resources.language_model.replies import Judged, Reply, request_body

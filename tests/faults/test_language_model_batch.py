@@ -64,7 +64,7 @@ def test_a_batch_refused_as_a_whole_says_why_and_is_not_stuck(tmp_path):
 
 
 def test_what_is_in_a_batch_is_not_asked_online(tmp_path):
-    with OpenAIServer(answer_plainly, batch_polls=1) as server:
+    with OpenAIServer(answer_plainly, batch_polls=3) as server:
         waiting = ask(server, tmp_path, TEXTS[:10], **{**BATCHED, "batch_wait_s": 0.0})
         assert len(waiting.not_asked) == 10
         answers = ask(server, tmp_path)

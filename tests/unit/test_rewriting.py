@@ -93,7 +93,7 @@ def test_a_text_without_recorded_answer_stops_everything_and_says_how_to_go_on(t
     model = record(tmp_path / "answers.jsonl", [prompt], TEXTS[:1], answer_plainly)
     with pytest.raises(NoRecordedAnswerError) as raised:
         build_descriptions("b", TEXTS, [prompt], NO_POOL, model, ())
-    for said in ("2 question(s) (plain: 2;", "open door", "provider: openai", "base_url"):
+    for said in ("2 answer(s) (plain: 2)", "open door", "provider: openai", "base_url"):
         assert said in str(raised.value)
 
 

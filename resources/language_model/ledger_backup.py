@@ -1,0 +1,78 @@
+"""Backing a ledger up, and taking a backup's answers over into another ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from resources.language_model.ledger import Ledger
+from resources.language_model.ledger_database import (
+    ANSWERS,
+    MEMBERS,
+    REQUESTS,
+    chunks,
+    transaction,
+    upsert,
+)
+from resources.language_model.question import LanguageModelError
+
+SETTLED = ("answered", "failed")
+
+
+def back_up(ledger: Ledger, file: Path) -> None:
+    """Write a copy that is whole in itself, also while others write.
+
+    Raises:
+        LanguageModelError: the file is there already, or the ledger is no SQLite file.
+    """
+    if file.exists():
+        raise LanguageModelError(f"{file} is there already: a backup overwrites nothing")
+    if ledger.engine.dialect.name != "sqlite":
+        raise LanguageModelError("this ledger is no SQLite file: use its database's own tools")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.engine.connect().execution_options(transaction=False) as connection:
+        connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+
+
+def restore(ledger: Ledger, file: Path) -> int:
+    """Take over a backup's answers that are not known here, with its requests; lose nothing here.
+
+    Returns:
+        How many answers were taken over.
+
+    Raises:
+        LanguageModelError: there is no such file, or it is no ledger.
+    """
+    if not file.is_file():
+        raise LanguageModelError(f"{file}: no such backup")
+    backup = sa.create_engine(f"sqlite:///file:{file.resolve()}?mode=ro&uri=true")
+    try:
+        with backup.connect() as source:
+            settled = sa.select(ANSWERS).where(ANSWERS.c.state.in_(SETTLED))
+            answers = _rows(source, settled)
+            requests = _rows(source, sa.select(REQUESTS))
+            members = _rows(source, sa.select(MEMBERS))
+    except sa.exc.DatabaseError as error:
+        raise LanguageModelError(f"{file}: no backup of a ledger: {error.orig}") from error
+    finally:
+        backup.dispose()
+    with transaction(ledger.engine) as connection:
+        known = set(connection.scalars(sa.select(ANSWERS.c.key).where(ANSWERS.c.state != "open")))
+        new = [row for row in answers if row["key"] not in known]
+        insert = upsert(ledger.engine)
+        known_columns = [column.name for column in ANSWERS.columns]
+        replaced = {name: insert(ANSWERS).excluded[name] for name in known_columns}
+        for chunk in chunks(new):
+            statement = insert(ANSWERS).on_conflict_do_update(index_elements=["key"], set_=replaced)
+            connection.execute(statement, chunk)
+        for table, rows in ((REQUESTS, requests), (MEMBERS, members)):
+            for chunk in chunks(rows):
+                connection.execute(insert(table).on_conflict_do_nothing(), chunk)
+    return len(new)
+
+
+def _rows(connection: sa.Connection, statement: sa.Select[Any]) -> Sequence[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,132 @@
+"""The ledger's tables, and the database that they lie in: SQLite in WAL mode, or another by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from resources.language_model.question import LanguageModelError
+
+CHUNK = 500
+"""Keys in one statement; SQLite's limit on variables is far above."""
+
+METADATA = sa.MetaData()
+
+ANSWERS = sa.Table(
+    "answers",
+    METADATA,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),  # open, in_batch, answered, failed
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("text_id", sa.String(16), nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("fields", sa.Text),
+    sa.Column("model", sa.Text),
+    sa.Column("raw", sa.Text),
+    sa.Column("problem", sa.String(16)),
+    sa.Column("detail", sa.Text),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("request_id", sa.String(32)),
+    sa.Column("owner", sa.Text, index=True),
+    sa.Column("lease_until", sa.Float),
+)
+"""State `failed` is the quarantine: an answer came, and could not be used."""
+
+REQUESTS = sa.Table(
+    "requests",
+    METADATA,
+    sa.Column("request_id", sa.String(32), primary_key=True),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("answer_schema", sa.Text, nullable=False),
+    sa.Column("raw_answer", sa.Text),
+    sa.Column("problem", sa.String(16)),
+    sa.Column("prompt_tokens", sa.Integer),
+    sa.Column("completion_tokens", sa.Integer),
+    sa.Column("reserved_usd", sa.Float),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("batch", sa.String(32), index=True),
+    sa.Column("owner", sa.Text),
+)
+"""States: queued, sent, in_batch, answered, failed."""
+
+MEMBERS = sa.Table(
+    "members",
+    METADATA,
+    sa.Column("request_id", sa.String(32), primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("key", sa.String(64), nullable=False, index=True),
+)
+
+BATCHES = sa.Table(
+    "batches",
+    METADATA,
+    sa.Column("batch", sa.String(32), primary_key=True),
+    sa.Column("server", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # intended, uploaded, submitted, collected
+    sa.Column("file_id", sa.Text),
+    sa.Column("batch_id", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease_until", sa.Float),
+)
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for the ledger's database, prepared for several processes at once."""
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    """WAL lets readers read while one writes; a writer waits for another up to a minute."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 60000")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock at the start where we mean to write, so that no upgrade can fail."""
+    options = connection.get_execution_options()
+    if options.get("transaction", True):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection that writes, in one transaction.
+
+    Raises:
+        LanguageModelError: the database can't be written.
+    """
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+    except sa.exc.OperationalError as error:
+        raise LanguageModelError(
+            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. Is "
+            "the disk full, or the folder read-only?"
+        ) from error
+
+
+def upsert(engine: sa.Engine) -> Any:
+    """The dialect's INSERT that knows ON CONFLICT."""
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[engine.dialect.name]
+
+
+def chunks(items: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Items in runs that fit into one statement."""
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]

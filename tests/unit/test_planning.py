@@ -1,0 +1,79 @@
+"""What a plan says, against what a run then costs."""
+
+import random
+from types import SimpleNamespace
+
+import pytest
+from support.openai_server import OpenAIServer, grouped
+from support.prompt_files import GRADE, NO_POOL, answer_plainly, make_prompt, texts_of
+
+from assets.descriptions.planning import plan_benchmark, total_usd
+from assets.descriptions.rewriting import build_descriptions, build_requests
+from resources.language_model.ledger import Ledger
+from resources.language_model.prices import Prices, load_prices
+from resources.language_model.providers import open_language_model
+from resources.settings import OpenAISettings
+
+PRICES = load_prices()
+
+
+def plan(folder, prompts, texts, prices=PRICES, **settings):
+    chosen = OpenAISettings(provider="openai", **settings)
+    with Ledger.in_folder(folder) as ledger:
+        return plan_benchmark("b", texts, prompts, NO_POOL, (), ledger, chosen, prices)
+
+
+def run(folder, server, prompts, texts):
+    settings = SimpleNamespace(
+        language_model=OpenAISettings(provider="openai", base_url=server.url), cache_dir=folder
+    )
+    with open_language_model(settings) as model:
+        build_descriptions("b", texts, prompts, NO_POOL, model, ())
+        return build_requests("b", texts, prompts, NO_POOL, model.ledger)
+
+
+@pytest.mark.parametrize("texts_per_request", [1, 5])
+def test_the_cost_of_a_run_lies_in_the_planned_range(tmp_path, texts_per_request):
+    words = random.Random(3)
+    texts = texts_of(*(f"{'cut ' * words.randint(1, 9)}onion {n}" for n in range(200)))
+    prompt = make_prompt(tmp_path, texts_per_request=texts_per_request)
+
+    def usage(messages, content):
+        return sum(len(m["content"]) for m in messages) // 4 + 60, len(content) // 4 + 3
+
+    with OpenAIServer(grouped(answer_plainly), usage=usage) as server:
+        (row,) = plan(tmp_path, [prompt], texts)
+        assert (row.wanted, row.known, row.to_ask, row.basis) == (200, 0, 200, "assumed")
+        assert row.requests == 200 // texts_per_request
+        first = run(tmp_path, server, [prompt], texts[:100])["cost_usd"].sum()
+        assert 0 < first < row.usd.high
+        (row,) = plan(tmp_path, [prompt], texts)
+        assert (row.known, row.to_ask) == (100, 100)
+        assert row.basis == "observed"
+        cost = run(tmp_path, server, [prompt], texts)["cost_usd"].sum() - first
+        assert row.usd.low <= cost <= row.usd.high
+        assert abs((row.usd.low + row.usd.high) / 2 - cost) < 0.15 * cost
+        (row,) = plan(tmp_path, [prompt], texts)
+        assert (row.to_ask, row.usd.low, row.usd.high) == (0, 0.0, 0.0)
+
+
+def test_an_unknown_price_is_said_and_never_zero(tmp_path):
+    prompts = [make_prompt(tmp_path), make_prompt(tmp_path, **{**GRADE, "model": "local"})]
+    rows = plan(tmp_path, prompts, texts_of("cut onion"))
+    assert rows[0].usd is not None and rows[1].usd is None
+    assert total_usd(rows) is None
+    assert total_usd(rows[:1]) == rows[0].usd
+
+
+def test_a_batch_costs_its_share(tmp_path):
+    prompt = make_prompt(tmp_path)
+    (online,) = plan(tmp_path, [prompt], texts_of("cut onion"))
+    (batch,) = plan(tmp_path, [prompt], texts_of("cut onion"), mode="batch")
+    assert batch.usd.high == pytest.approx(online.usd.high / 2)
+
+
+def test_a_price_list_is_checked(tmp_path):
+    (tmp_path / "prices.yaml").write_text("models: {a: {input: cheap}}\nbatch_factor: 3\n")
+    with pytest.raises(Exception, match=r"models.a.input.*models.a.output.*batch_factor"):
+        load_prices(tmp_path / "prices.yaml")
+    assert Prices(models={}).cost("a", 1, 1) is None
