@@ -1,4 +1,4 @@
-"""HTS-AT, the audio tower of WavCaps' models: a Swin transformer over a folded spectrogram.
+"""HTS-AT, the audio tower of WavCaps and LAION-CLAP: a Swin transformer over a folded spectrogram.
 
 Written from the architecture's description (HTS-AT, Chen et al. 2022; Swin, Liu et al. 2021), with
 the parameter names of the published checkpoints, so that a strict load succeeds. Imports torch:
@@ -144,6 +144,11 @@ class _PatchEmbed(nn.Module):
         return out
 
 
+def swin_layers() -> nn.ModuleList:
+    """The tower's four layers: (batch, 4096, 96) to (batch, 64, 768), one after the other."""
+    return nn.ModuleList(_Layer(number) for number in range(len(_DEPTHS)))
+
+
 class HtsAt(nn.Module):
     """The tower. `tscam_conv` and `head` classify AudioSet; they are loaded and never used."""
 
@@ -152,7 +157,7 @@ class HtsAt(nn.Module):
         self.audio_feats_extractor = front_end
         self.bn0 = nn.BatchNorm2d(_MELS)
         self.patch_embed = _PatchEmbed()
-        self.layers = nn.ModuleList(_Layer(number) for number in range(len(_DEPTHS)))
+        self.layers = swin_layers()
         self.norm = nn.LayerNorm(EMBEDDING)
         self.tscam_conv = nn.Conv2d(EMBEDDING, _CLASSES, kernel_size=(2, 3), padding=(0, 1))
         self.head = nn.Linear(_CLASSES, _CLASSES)

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from resources.encoders.htsat import swin_layers
 from resources.encoders.protocol import EncoderUnavailable
 
 RATE = 48_000
@@ -70,10 +71,15 @@ def build(fusion: bool) -> Any:
 def tune(model: Any) -> None:
     """Put equal and faster parts into a model whose weights are loaded.
 
-    The spectrogram by FFT instead of a convolution; and it, as the patches' fusion, which mixes
-    precisions, stays in float32 when the rest runs in bfloat16.
+    The spectrogram by FFT instead of a convolution, the layers with fused attention, and nothing
+    computed beside the embedding. The spectrogram and the patches' fusion, which mixes
+    precisions, stay in float32 when the rest runs in bfloat16.
     """
     branch = model.audio_branch
+    layers = swin_layers()
+    layers.load_state_dict(branch.layers.state_dict())
+    branch.layers = layers.eval()
+    branch.forward_features = types.MethodType(_embedding, branch)
     branch.spectrogram_extractor = _Spectrogram()
     branch.logmel_extractor = _Float32(branch.logmel_extractor)
     branch.patch_embed = _Float32(branch.patch_embed)
@@ -119,6 +125,14 @@ def text_rows(model: Any, tokens: Tensor, mask: Tensor) -> Tensor:
     inputs = {"input_ids": tokens, "attention_mask": mask}
     rows: Tensor = model.encode_text(inputs, device=tokens.device)
     return rows
+
+
+def _embedding(branch: Any, image: Tensor, longer_idx: Tensor | None = None) -> dict[str, Tensor]:
+    """Stands in for the audio branch's `forward_features`: the mean over all patches."""
+    patches = branch.patch_embed(image, longer_idx=longer_idx)
+    for layer in branch.layers:
+        patches = layer(patches)
+    return {"embedding": branch.norm(patches).mean(dim=1)}
 
 
 class _Spectrogram(nn.Module):
