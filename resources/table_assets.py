@@ -108,6 +108,11 @@ class Made:
     complete: bool = True
     """False where rows are missing that another run may find: it is then made again."""
 
+    @classmethod
+    def whole(cls, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> "Made":
+        """A table that is made whole or not at all: all its rows are new."""
+        return cls(frame, {"wanted": len(frame), "reused": 0, "new": len(frame)}, metadata or {})
+
 
 class _Rule(ColumnConstraint):
     """One column's rule, from its model: nulls, allowed values, range."""
@@ -286,7 +291,7 @@ class TableAsset:
         returned = self.make(stage)
         tables = returned if isinstance(returned, tuple) else (returned,)
         for model, one in zip(self.models, tables, strict=True):
-            made = one if isinstance(one, Made) else Made(one, _all_new(one))
+            made = one if isinstance(one, Made) else Made.whole(one)
             stamp = Stamp(model.version(made.frame), made_from if made.complete else "")
             yield model, made, stamp
 
@@ -334,11 +339,6 @@ def _out(model: TableModel, code_version: str) -> dg.AssetOut:
         kinds={"python", "parquet"},
         metadata={"dagster/column_schema": column_schema(model), "dagster/table_name": model.name},
     )
-
-
-def _all_new(frame: pd.DataFrame) -> dict[str, int]:
-    """The counts of a table that is made whole or not at all."""
-    return {"wanted": len(frame), "reused": 0, "new": len(frame)}
 
 
 def _check(model: TableModel, benchmarks: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:

@@ -7,9 +7,9 @@ import pandas as pd
 from assets.benchmarks.adapters import read_annotations, source_stats, source_version
 from assets.benchmarks.clips import build_clips
 from assets.benchmarks.queries import build_captions, build_relevance
-from assets.benchmarks.questions import build_questions
+from assets.benchmarks.questions import build_questions, failed_filters
 from assets.benchmarks.recordings import media_inventory
-from resources.table_assets import Stage, table_asset
+from resources.table_assets import Made, Stage, table_asset
 from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, RELEVANCE
 
 
@@ -60,10 +60,13 @@ def relevance(stage: Stage) -> pd.DataFrame:
 
 
 @table_asset(QUESTIONS, reads=[CLIPS], code_version="1", version=_annotations)
-def questions(stage: Stage) -> pd.DataFrame:
+def questions(stage: Stage) -> Made:
     """The multiple-choice questions, and which of them pass the filters."""
     annotations = read_annotations(stage.settings, stage.benchmark)
-    return build_questions(stage.settings, annotations, stage.table(CLIPS))
+    found = stage.table(CLIPS)
+    failed = failed_filters(stage.settings, annotations, found).sum()
+    filters = {f"fails: {name}": int(count) for name, count in failed.items()}
+    return Made.whole(build_questions(stage.settings, annotations, found), filters)
 
 
 BENCHMARK_TABLES = (media, clips, captions, relevance, questions)

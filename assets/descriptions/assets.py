@@ -5,7 +5,12 @@ from typing import Any
 
 import pandas as pd
 
-from assets.descriptions.few_shot import build_few_shot_examples, read_word_list
+from assets.benchmarks.authors_files import paper_descriptions, paper_levels
+from assets.descriptions.few_shot import (
+    build_few_shot_examples,
+    fetch_few_shot_files,
+)
+from assets.descriptions.paper import with_paper_descriptions, with_paper_levels
 from assets.descriptions.prompts import load_prompts, prompts_table
 from assets.descriptions.rewriting import (
     Outcome,
@@ -55,7 +60,12 @@ def _asked(stage: Stage) -> Any:
     """Prompts, and the recorded file where answers come from one; a server decides no row."""
     chosen = stage.settings.language_model
     recorded = content_hash(chosen.answers) if isinstance(chosen, RecordedSettings) else None
-    return [_prompts(stage), _visual_words(stage), recorded]
+    return [_prompts(stage), _visual_words(stage), recorded, _published(stage)]
+
+
+def _published(stage: Stage) -> Any:
+    given = stage.settings.benchmarks[stage.benchmark]
+    return [content_hash(file) for file in (*given.descriptions_from, *given.levels_from)]
 
 
 def _texts(stage: Stage) -> pd.DataFrame:
@@ -72,14 +82,17 @@ def _progress(stage: Stage) -> Callable[[Progress], None]:
     return follow
 
 
-def _tables(outcome: Outcome, exclusions: TableModel) -> tuple[Made, pd.DataFrame]:
-    made = Made(outcome.table, outcome.counts.as_metadata(), complete=outcome.counts.failed == 0)
+def _tables(
+    outcome: Outcome, table: pd.DataFrame, exclusions: TableModel
+) -> tuple[Made, pd.DataFrame]:
+    made = Made(table, outcome.counts.as_metadata(), complete=outcome.counts.failed == 0)
     return made, exclusions.frame(outcome.exclusions)
 
 
 @table_asset(FEW_SHOT_EXAMPLES, code_version="1", version=_pool)
 def few_shot_examples(stage: Stage) -> pd.DataFrame:
     """The overlap of Kinetics and AudioCaps: clips described by eye and by ear."""
+    fetch_few_shot_files(stage.settings, stage.progress("bytes"))
     return build_few_shot_examples(stage.settings.few_shot, _visual_words(stage))
 
 
@@ -109,7 +122,9 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
             _visual_words(stage),
             stage.previous(DESCRIPTIONS),
         )
-    return _tables(outcome, DESCRIPTION_EXCLUSIONS)
+    published = paper_descriptions(stage.settings, stage.benchmark)
+    table = with_paper_descriptions(outcome.table, published, stage.benchmark)
+    return _tables(outcome, table, DESCRIPTION_EXCLUSIONS)
 
 
 @table_asset(
@@ -131,7 +146,9 @@ def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
             model,
             stage.previous(INFORMATIVENESS),
         )
-    return _tables(outcome, INFORMATIVENESS_EXCLUSIONS)
+    published = paper_levels(stage.settings, stage.benchmark)
+    table = with_paper_levels(outcome.table, published, stage.benchmark)
+    return _tables(outcome, table, INFORMATIVENESS_EXCLUSIONS)
 
 
 @table_asset(SUBSET_MEMBERS, reads=[INFORMATIVENESS, CLIPS, CAPTIONS, QUESTIONS], code_version="1")

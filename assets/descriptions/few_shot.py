@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from resources.settings import FewShotSettings
+from resources.downloads import Progress
+from resources.settings import PROJECT_ROOT, FewShotSettings, Settings
+from resources.sources import ensure
 from resources.tables import FEW_SHOT_EXAMPLES
 
 if TYPE_CHECKING:
@@ -97,6 +99,16 @@ def build_few_shot_examples(settings: FewShotSettings, visual_words: Sequence[st
     return FEW_SHOT_EXAMPLES.frame(rows)
 
 
+def fetch_few_shot_files(settings: Settings, progress: Progress | None = None) -> None:
+    """See to it that official files of the pool are at their places; own files are left alone.
+
+    Raises:
+        SourceError: one is not there and can't be fetched.
+    """
+    for file in (*settings.few_shot.audiocaps, *settings.few_shot.kinetics):
+        ensure(file, settings.cache_dir, progress)
+
+
 def join_annotations(settings: FewShotSettings) -> pd.DataFrame:
     """Every distinct pair of a label and a caption of the same video.
 
@@ -163,8 +175,12 @@ def find_visual_words(text: str, visual_words: Sequence[str]) -> list[str]:
 
 
 def read_word_list(path: Path) -> tuple[str, ...]:
-    """A list of words that users edit: one a line, `#` starts a comment."""
-    lines = (line.split("#")[0].strip().lower() for line in path.read_text("utf-8").splitlines())
+    """A list of words that users edit; where there is none, the project's list of that name.
+
+    One word or phrase a line; `#` starts a comment.
+    """
+    own = path if path.is_file() else PROJECT_ROOT / "prompts" / path.name
+    lines = (line.split("#")[0].strip().lower() for line in own.read_text("utf-8").splitlines())
     return tuple(line for line in lines if line)
 
 

@@ -39,6 +39,12 @@ Column = tuple[str, str]
 """Variant and metric."""
 
 
+FAMILY = ("metric", "relevance_kind", "similarity", "recall_rule")
+"""What Holm's correction counts together: one column of figures, over all encoders, texts,
+directions and subsets of a benchmark. A column answers one question; another is another view of the
+same queries, and would only hide what the first one shows."""
+
+
 class Setting(NamedTuple):
     """What scores have in common, variant and metric apart; both directions share one."""
 
@@ -126,7 +132,8 @@ def compare_variants(
         for direction, difference in differences.items():
             rows += _comparison_rows(tables, setting, direction, difference)
     frame = pd.DataFrame(rows, columns=COMPARISONS.names)
-    frame["p_holm"] = holm(frame["p_value"].to_numpy(dtype=float))
+    columns = frame.groupby(list(FAMILY), dropna=False)["p_value"]
+    frame["p_holm"] = columns.transform(lambda p: holm(p.to_numpy(dtype=float)))
     return COMPARISONS.frame(frame)
 
 

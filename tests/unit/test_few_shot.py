@@ -80,6 +80,12 @@ def test_a_bad_file_is_named(files, tmp_path):
         join_annotations(files)
 
 
+def test_a_folder_without_a_list_of_visual_words_uses_the_project_s(tmp_path):
+    assert read_word_list(tmp_path / "visual_words.txt") == WORDS
+    (tmp_path / "visual_words.txt").write_text("Blue  # a colour\n\n# nothing else\n")
+    assert read_word_list(tmp_path / "visual_words.txt") == ("blue",)
+
+
 def test_visual_words_are_whole_words():
     assert find_visual_words("The first person's camera zooms in", ("camera zooms", "zoom")) == [
         "camera zooms"

@@ -1,0 +1,100 @@
+"""What a config would ask about a benchmark, told from its files, before any table is made.
+
+It serves those who want to look before anything runs: the price plan, the rendering of prompts,
+the recording of answers. The assets ask the same questions, of the same texts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from assets.benchmarks.adapters import read_annotations
+from assets.benchmarks.annotation_files import AnnotationError
+from assets.descriptions.few_shot import (
+    FewShotError,
+    build_few_shot_examples,
+    fetch_few_shot_files,
+    read_visual_words,
+)
+from assets.descriptions.planning import PlanRow, plan_benchmark
+from assets.descriptions.prompts import Prompt, PromptError, load_prompts
+from assets.descriptions.rewriting import prompt_questions
+from resources.downloads import DownloadError
+from resources.language_model.ledger import Ledger
+from resources.language_model.prices import load_prices
+from resources.language_model.question import Question
+from resources.settings import OpenAISettings, Settings
+from resources.sources import SourceError
+from resources.tables import text_id
+
+
+class AskedError(ValueError):
+    """What would be asked can't be told; the message says which file is wrong, and how."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The texts of one benchmark, and the prompts that are put to them."""
+
+    settings: Settings
+    benchmark: str
+    texts: pd.DataFrame
+    prompts: tuple[Prompt, ...]
+    pool: pd.DataFrame
+    visual_words: tuple[str, ...]
+
+    def questions(self, prompt: Prompt) -> list[Question]:
+        """A prompt's question about each text."""
+        return prompt_questions(self.benchmark, self.texts, prompt, self.pool)
+
+    def question_keys(self) -> list[str]:
+        """The keys of all questions of all prompts."""
+        return [question.key for prompt in self.prompts for question in self.questions(prompt)]
+
+    def plan(self, ledger: Ledger) -> list[PlanRow]:
+        """What of it is not known yet, and its price (see `planning`)."""
+        chosen = self.settings.language_model
+        if not isinstance(chosen, OpenAISettings):
+            return []
+        return plan_benchmark(
+            self.benchmark,
+            self.texts,
+            self.prompts,
+            self.pool,
+            self.visual_words,
+            ledger,
+            chosen,
+            load_prices(chosen.prices),
+        )
+
+
+def read_asked(settings: Settings, benchmark: str) -> Asked:
+    """Read texts, prompts and few-shot pool from their files.
+
+    Texts are those of captions and of all questions: which questions pass the filters is known
+    only when their recordings have been measured, so that a plan errs on the dear side.
+
+    Raises:
+        AskedError: a file can't be used.
+    """
+    try:
+        annotations = read_annotations(settings, benchmark)
+        words = read_visual_words(settings.prompts_folder)
+        fetch_few_shot_files(settings)
+        pool = build_few_shot_examples(settings.few_shot, words)
+        prompts = load_prompts(settings)
+    except (
+        AnnotationError,
+        FewShotError,
+        PromptError,
+        SourceError,
+        DownloadError,
+        OSError,
+    ) as error:
+        raise AskedError(str(error)) from error
+    texts = pd.concat([annotations.captions["text"], annotations.questions["text"]])
+    distinct = pd.DataFrame({"text_id": texts.map(text_id), "text": texts})
+    distinct = distinct.drop_duplicates("text_id").sort_values("text_id", ignore_index=True)
+    return Asked(settings, benchmark, distinct, prompts, pool, words)

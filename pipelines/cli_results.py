@@ -1,0 +1,87 @@
+"""Commands about what was made: `search`, `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.terminal import (
+    NARROW,
+    BenchmarkOption,
+    ConfigOption,
+    chosen_benchmarks,
+    console,
+    read_settings,
+    stop,
+)
+from resources.lake import Lake
+from resources.table_model import TableError
+
+commands = typer.Typer()
+
+
+@commands.command()
+def search(
+    text: Annotated[str, typer.Argument(help='What it sounds like, such as "water running".')],
+    encoder: Annotated[str, typer.Option("--encoder", "-e", help="The encoder's name.")],
+    benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Whose clips.")],
+    config: ConfigOption = None,
+    count: Annotated[int, typer.Option("-k", help="How many clips.")] = 10,
+) -> None:
+    """Rank a benchmark's clips for a free text."""
+    from assets.embeddings.search import SearchError
+    from assets.embeddings.search import search as search_clips
+    from resources.tables import AUDIO_EMBEDDINGS, CLIPS
+
+    settings = read_settings(config)
+    chosen_benchmarks(settings, [benchmark])
+    lake = Lake(settings.lake_dir)
+    try:
+        vectors, clips = (lake.read(model, benchmark) for model in (AUDIO_EMBEDDINGS, CLIPS))
+        found = search_clips(settings, encoder, text, vectors, clips, count)
+    except (SearchError, TableError) as error:
+        raise stop(str(error)) from error
+    table = Table("rank", "clip", "recording", "seconds", "text", "cosine", **NARROW)
+    for row in found.itertuples():
+        seconds = f"{row.start_s:.2f} to {row.stop_s:.2f}"
+        cells = (str(row.rank), row.clip_id, row.video_id, seconds, row.text)
+        table.add_row(*map(str, cells), f"{row.similarity:.3f}")
+    console.print(table)
+
+
+@commands.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="Where the files are written.")],
+    variant: Annotated[str | None, typer.Option(help="Whose descriptions.")] = None,
+    grader: Annotated[str | None, typer.Option(help="Whose levels.")] = None,
+    style: Annotated[str, typer.Option("--as", help="The files' form: authors.")] = "authors",
+    config: ConfigOption = None,
+    benchmark: BenchmarkOption = None,
+) -> None:
+    """Write descriptions or levels in the form of the authors' own files."""
+    from assets.benchmarks.annotation_files import AnnotationError
+    from assets.benchmarks.authors_files import export_descriptions, export_levels
+    from resources.tables import DESCRIPTIONS, INFORMATIVENESS
+
+    if style != "authors" or (variant is None and grader is None):
+        raise stop("name --variant, --grader or both; the only form there is: --as authors.")
+    settings = read_settings(config)
+    lake = Lake(settings.lake_dir)
+    for name in chosen_benchmarks(settings, benchmark):
+        try:
+            written = []
+            if variant is not None:
+                rows = lake.read(DESCRIPTIONS, name)
+                rows = rows[rows["variant"] == variant]
+                written += export_descriptions(settings, name, rows, folder)
+            if grader is not None:
+                levels = lake.read(INFORMATIVENESS, name)
+                levels = levels[levels["grader"] == grader]
+                written += export_levels(settings, name, levels, folder)
+        except (AnnotationError, TableError) as error:
+            raise stop(str(error)) from error
+        for file in written:
+            console.print(file, soft_wrap=True)

@@ -1,0 +1,57 @@
+"""What all commands share: options, the console, reading the config, and stopping with a reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+
+from resources.settings import Settings, SettingsError, load_settings
+
+console = Console()
+
+NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "title_justify": "left", "padding": (0, 1, 0, 0)}
+"""Keywords of tables that fit 80 columns."""
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help="The config file (default: SOUND_APPROACH_CONFIG, or the sample)."
+    ),
+]
+BenchmarkOption = Annotated[
+    list[str] | None, typer.Option("--benchmark", "-b", help="Only this benchmark (repeatable).")
+]
+
+
+def stop(message: str) -> typer.Exit:
+    """Say on standard error why a command can't go on; raise what this returns."""
+    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(2)
+
+
+def read_settings(config: Path | None, limit: int | None = None) -> Settings:
+    """The config, its sample synthesised if it is made of one; all its problems end the command."""
+    try:
+        settings = load_settings(config, limit=limit)
+    except SettingsError as error:
+        raise stop(str(error)) from error
+    if settings.sample:
+        from resources.sample import write_sample
+
+        write_sample(settings.sample)
+    return settings
+
+
+def chosen_benchmarks(settings: Settings, benchmarks: list[str] | None) -> list[str]:
+    """The benchmarks that an option names, or all of the config's."""
+    unknown = sorted(set(benchmarks or ()) - set(settings.benchmarks))
+    if unknown:
+        raise stop(
+            f"no such benchmark: {', '.join(unknown)}. "
+            f"{settings.config_file} has {', '.join(settings.benchmarks)}."
+        )
+    return benchmarks or list(settings.benchmarks)

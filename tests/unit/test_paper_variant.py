@@ -1,0 +1,41 @@
+"""The authors' own descriptions and levels beside those that were answered."""
+
+import pandas as pd
+
+from assets.descriptions.paper import with_paper_descriptions, with_paper_levels
+from resources.tables import DESCRIPTIONS, INFORMATIVENESS, text_id
+
+TEXT = "take plate"
+ASKED = {"benchmark": "b", "text_id": text_id(TEXT), "text": TEXT, "model": "m", "key": "k"}
+
+
+def published(**columns):
+    return pd.DataFrame([{"text_id": text_id(TEXT), "text": TEXT, **columns}])
+
+
+def test_published_descriptions_become_the_variant_paper():
+    asked = DESCRIPTIONS.frame([{**ASKED, "variant": "p", "description": "a clink"}])
+    both = with_paper_descriptions(asked, published(description="a plate clatters"), "b")
+    by_variant = dict(zip(both["variant"], both["description"], strict=True))
+    assert by_variant == {"p": "a clink", "paper": "a plate clatters"}
+    assert DESCRIPTIONS.to_arrow(both).num_rows == 2
+
+
+def test_a_changed_file_changes_the_key_of_its_rows():
+    none = DESCRIPTIONS.frame([])
+    keys = {
+        with_paper_descriptions(none, published(description=given), "b")["key"].iloc[0]
+        for given in ("a plate clatters", "a plate rattles")
+    }
+    assert len(keys) == 2
+
+
+def test_published_levels_become_the_grader_paper():
+    both = with_paper_levels(INFORMATIVENESS.frame([]), published(level="high"), "b")
+    assert both[["grader", "level"]].astype(str).to_numpy().tolist() == [["paper", "high"]]
+
+
+def test_without_the_authors_files_nothing_is_added():
+    asked = INFORMATIVENESS.frame([{**ASKED, "grader": "g", "level": "low"}])
+    empty = pd.DataFrame(columns=["text_id", "text", "level"])
+    assert with_paper_levels(asked, empty, "b").equals(asked)
