@@ -9,6 +9,7 @@ from assets.benchmarks.authors_files import paper_descriptions, paper_levels
 from assets.descriptions.few_shot import (
     build_few_shot_examples,
     fetch_few_shot_files,
+    read_word_list,
 )
 from assets.descriptions.paper import with_paper_descriptions, with_paper_levels
 from assets.descriptions.prompts import load_prompts, prompts_table

@@ -25,6 +25,7 @@ from resources.language_model.question import (
     LanguageModel,
     Problem,
     Question,
+    Spent,
 )
 from resources.language_model.replies import REFUSAL
 from resources.tables import DESCRIPTIONS, INFORMATIVENESS, REQUESTS, SUBSET_MEMBERS
@@ -42,12 +43,14 @@ class Outcome:
         counts: rows by what became of them.
         exclusions: one row a text and variant that has no answer, in the form of EXCLUSIONS.
         not_asked: how many of the missing were not asked at all.
+        spent: what was spent on it now.
     """
 
     table: pd.DataFrame
     counts: Counts
     exclusions: list[dict[str, Any]]
     not_asked: int
+    spent: Spent
 
 
 def wanted_texts(captions: pd.DataFrame, questions: pd.DataFrame) -> pd.DataFrame:
@@ -286,6 +289,7 @@ def _outcome(
         counts=Counts(wanted=len(asked), failed=len(missing), **kinds),
         exclusions=rows,
         not_asked=not_asked,
+        spent=answers.spent,
     )
 
 

@@ -21,6 +21,7 @@ from resources.language_model.question import (
     Problem,
     ProblemClass,
     Question,
+    Spent,
 )
 from resources.language_model.replies import fit_schema
 
@@ -45,8 +46,12 @@ class Sender(Protocol):
         """Bring in what an earlier run left on its way, as far as it has arrived."""
         ...
 
-    def send(self, asking: Sequence[Asking]) -> Mapping[str, str]:
+    def send(self, asking: Sequence[Asking], spent: Spent) -> Mapping[str, str]:
         """Ask each question once.
+
+        Args:
+            asking: the questions.
+            spent: what it takes is counted here.
 
         Returns:
             By key, why a question got no answer at all; those with an answer, good or bad, are in
@@ -102,7 +107,7 @@ class LedgerModel:
             if first:
                 answers.known, first = set(known.answers.answered), False
             answers.add(known.answers)
-            answers.not_asked.update(self._ask_ours(known.to_ask))
+            answers.not_asked.update(self._ask_ours(known.to_ask, answers.spent))
             if known.in_batch and waited:
                 answers.not_asked.update(dict.fromkeys(known.in_batch, IN_BATCH))
             elif known.in_batch:  # submitted meanwhile, by another process
@@ -113,7 +118,7 @@ class LedgerModel:
         _assert_complete(wanted, answers)
         return answers
 
-    def _ask_ours(self, to_ask: Sequence[Asking]) -> Mapping[str, str]:
+    def _ask_ours(self, to_ask: Sequence[Asking], spent: Spent) -> Mapping[str, str]:
         """Ask what no other process is asking; wait a little if that is nothing."""
         if not to_ask:
             return {}
@@ -126,7 +131,7 @@ class LedgerModel:
             time.sleep(POLL_S)
             return {}
         try:
-            return self.sender.send(ours)
+            return self.sender.send(ours, spent)
         finally:
             self.ledger.release()
 

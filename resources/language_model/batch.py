@@ -17,7 +17,7 @@ from resources.language_model.asking import IN_BATCH, Asking
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_rows import Intent, OpenBatch, Outcome, SentInBatch, Verdict
 from resources.language_model.prices import Budget, Prices
-from resources.language_model.question import LanguageModelError, ProblemClass
+from resources.language_model.question import LanguageModelError, ProblemClass, Spent
 from resources.language_model.replies import judge_raw
 from resources.language_model.requests import (
     group_questions,
@@ -63,9 +63,9 @@ class BatchSender:
 
     def collect(self) -> None:
         """Wait for what an earlier run has submitted, or intended to."""
-        self.desk.bring_in(self.settings.batch_wait_s)
+        self.desk.bring_in(self.settings.batch_wait_s, Spent())
 
-    def send(self, asking: Sequence[Asking]) -> Mapping[str, str]:
+    def send(self, asking: Sequence[Asking], spent: Spent) -> Mapping[str, str]:
         """Submit, wait as long as the settings say, and collect (see `Sender.send`).
 
         Raises:
@@ -76,7 +76,7 @@ class BatchSender:
         given_up: dict[str, str] = {}
         for intents in self._batches(asking, given_up):
             self.ledger.intend_batch(uuid.uuid4().hex, server_url(self.settings), intents)
-        self.desk.bring_in(self.settings.batch_wait_s)
+        self.desk.bring_in(self.settings.batch_wait_s, spent)
         stored = self.ledger.look_up(item.question.key for item in asking)
         for item in asking:
             row = stored[item.question.key]
@@ -119,10 +119,14 @@ class BatchDesk:
         self.prices = prices
         self.budget = budget
 
-    def bring_in(self, wait_s: float) -> None:
+    def bring_in(self, wait_s: float, spent: Spent) -> None:
         """Submit, adopt, poll and collect, until all are in or the time is over.
 
         Batches that another live process looks after are waited for as well.
+
+        Args:
+            wait_s: how long, seconds.
+            spent: what the collected ones took is counted here.
         """
         until = time.monotonic() + wait_s
         while batches := self.ledger.open_batches(server_url(self.settings)):
@@ -130,7 +134,7 @@ class BatchDesk:
             if ours:
                 with plain_client(self.settings) as client:
                     for batch in ours:
-                        self._advance(client, batch)
+                        self._advance(client, batch, spent)
             if not self.ledger.open_batches(server_url(self.settings)):
                 return
             if time.monotonic() >= until:
@@ -138,14 +142,14 @@ class BatchDesk:
             self.ledger.renew()
             time.sleep(min(self.settings.batch_poll_s, max(0.0, until - time.monotonic())))
 
-    def _advance(self, client: openai.OpenAI, batch: OpenBatch) -> None:
+    def _advance(self, client: openai.OpenAI, batch: OpenBatch, spent: Spent) -> None:
         """One batch, one look: submitted if it was not, collected if it is done."""
         import openai
 
         try:
             there = self._submitted(client, batch)
             if there.status in FINAL:
-                self._collect(client, batch, there)
+                self._collect(client, batch, there, spent)
         except openai.APIStatusError as error:
             raise LanguageModelError(
                 f"the batch API at {server_url(self.settings)} refuses (HTTP "
@@ -193,7 +197,7 @@ class BatchDesk:
         self.ledger.advance_batch(batch.batch, state="uploaded", file_id=file.id)
         return file.id
 
-    def _collect(self, client: openai.OpenAI, batch: OpenBatch, there: Batch) -> None:
+    def _collect(self, client: openai.OpenAI, batch: OpenBatch, there: Batch, spent: Spent) -> None:
         """Write down what came, what failed and what never came, in one commit."""
         results: dict[str, dict[str, Any]] = {}
         for file_id in (there.output_file_id, there.error_file_id):
@@ -205,6 +209,9 @@ class BatchDesk:
         requests = self.ledger.batch_requests(batch.batch)
         settled = [self._settle(request, results, there) for request in requests]
         self.ledger.settle_batch(batch.batch, settled)
+        for outcome, _ in settled:
+            if outcome.state == "answered":
+                spent.count(outcome.prompt_tokens, outcome.completion_tokens, outcome.cost_usd)
         if self.budget:
             for request, (outcome, _) in zip(requests, settled, strict=True):
                 self.budget.settle(request.reserved_usd or 0.0, outcome.cost_usd or 0.0)

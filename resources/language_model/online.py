@@ -17,7 +17,7 @@ from resources.language_model.ledger import LEASE_S, Ledger
 from resources.language_model.ledger_rows import Intent, Outcome, Verdict
 from resources.language_model.pace import Pace, back_off_s
 from resources.language_model.prices import Budget, Prices
-from resources.language_model.question import LanguageModelError, Problem, Progress, Question
+from resources.language_model.question import LanguageModelError, Problem, Progress, Question, Spent
 from resources.language_model.replies import Reply, judge_raw
 from resources.language_model.requests import (
     group_questions,
@@ -65,9 +65,9 @@ class OnlineSender:
 
     def collect(self) -> None:
         """Bring in finished batches of an earlier run (see `Sender.collect`)."""
-        BatchDesk(self.settings, self.ledger, self.prices).bring_in(wait_s=0)
+        BatchDesk(self.settings, self.ledger, self.prices).bring_in(0, Spent())
 
-    def send(self, asking: Sequence[Asking]) -> Mapping[str, str]:
+    def send(self, asking: Sequence[Asking], spent: Spent) -> Mapping[str, str]:
         """Ask each question once (see `Sender.send`).
 
         Raises:
@@ -78,7 +78,8 @@ class OnlineSender:
         if self.budget:
             require_prices(self.prices, asking)
         self.ledger.fail_lost_requests()
-        run = _Run(self, group_questions(asking), {a.question.key: a.attempts for a in asking})
+        attempts = {item.question.key: item.attempts for item in asking}
+        run = _Run(self, group_questions(asking), attempts, spent)
         asyncio.run(run.go())
         return run.given_up
 
@@ -102,6 +103,7 @@ class _Run:
         sender: OnlineSender,
         groups: Sequence[tuple[Question, ...]],
         attempts: Mapping[str, int],
+        spent: Spent,
     ) -> None:
         self.sender = sender
         self.settings = sender.settings
@@ -109,6 +111,7 @@ class _Run:
         self.budget = sender.budget
         self.groups = groups
         self.attempts = attempts
+        self.spent = spent
         self.given_up: dict[str, str] = {}
         self.stop_reason: str | None = None
         self.fatal: LanguageModelError | None = None
@@ -120,7 +123,6 @@ class _Run:
         self.outstanding = 0
         self.done = 0
         self.total = sum(len(group) for group in groups)
-        self.spent: float | None = 0.0
 
     async def go(self) -> None:
         self.started = time.monotonic()
@@ -306,7 +308,7 @@ class _Run:
             intent.request_id, "answered", attempt, raw, None,
             reply.prompt_tokens, reply.completion_tokens, cost,
         )  # fmt: skip
-        self.spent = None if cost is None or self.spent is None else self.spent + cost
+        self.spent.count(reply.prompt_tokens, reply.completion_tokens, cost)
         paid = intent.reserved_usd if cost is None else cost
         await self._settle(intent, outcome, verdicts, (paid or 0.0) + maybe_paid)
 
@@ -352,7 +354,8 @@ class _Run:
         self.done += len(verdicts)
         if self.sender.progress:
             seconds = time.monotonic() - self.started
-            self.sender.progress(Progress(self.done, self.total, seconds, self.spent))
+            usd = None if self.spent.unpriced else self.spent.usd
+            self.sender.progress(Progress(self.done, self.total, seconds, usd))
 
     def _cost(self, intent: Intent, reply: Reply) -> float | None:
         if reply.prompt_tokens is None or reply.completion_tokens is None:

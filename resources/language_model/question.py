@@ -115,6 +115,31 @@ class Progress:
 
 
 @dataclass
+class Spent:
+    """What asking took.
+
+    Attributes:
+        usd: of the requests whose price is known; `unpriced` counts the others.
+    """
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+    unpriced: int = 0
+
+    def count(
+        self, prompt_tokens: int | None, completion_tokens: int | None, usd: float | None
+    ) -> None:
+        """Add one answered request."""
+        self.requests += 1
+        self.prompt_tokens += prompt_tokens or 0
+        self.completion_tokens += completion_tokens or 0
+        self.usd += usd or 0.0
+        self.unpriced += usd is None
+
+
+@dataclass
 class Answers:
     """What became of every question, by key: in exactly one of the three."""
 
@@ -123,6 +148,8 @@ class Answers:
     not_asked: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     """Which of the answers were there before anybody was asked."""
+    spent: Spent = field(default_factory=Spent)
+    """What was spent on them now; nothing on those that were known."""
 
     def settled_keys(self) -> set[str]:
         """All questions that something became of."""
