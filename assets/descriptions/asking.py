@@ -16,7 +16,7 @@ from assets.descriptions.few_shot import (
     FewShotError,
     build_few_shot_examples,
     fetch_few_shot_files,
-    read_visual_words,
+    read_word_list,
 )
 from assets.descriptions.planning import PlanRow, plan_benchmark
 from assets.descriptions.prompts import Prompt, PromptError, load_prompts
@@ -81,7 +81,7 @@ def read_asked(settings: Settings, benchmark: str) -> Asked:
     """
     try:
         annotations = read_annotations(settings, benchmark)
-        words = read_visual_words(settings.prompts_folder)
+        words = read_word_list(settings.prompts_folder / "visual_words.txt")
         fetch_few_shot_files(settings)
         pool = build_few_shot_examples(settings.few_shot, words)
         prompts = load_prompts(settings)
