@@ -1,19 +1,30 @@
-"""The command line, `sound-approach`: one door to each thing a user does. No logic lives here."""
+"""The command line, `sound-approach`: one door to each thing a user does. No logic lives here.
+
+This module holds the doors to running: `run`, `ui`, `validate`. Those to prompts, answers and money
+are in `cli_language`, those to what was made in `cli_results`.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections import Counter
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from resources.settings import Settings, SettingsError, load_settings
+from pipelines import cli_language, cli_results
+from pipelines.terminal import (
+    NARROW,
+    BenchmarkOption,
+    ConfigOption,
+    chosen_benchmarks,
+    console,
+    read_settings,
+    stop,
+)
+from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
     from pipelines.run import Outcome
@@ -23,20 +34,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
-console = Console()
-
-_NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "title_justify": "left", "padding": (0, 1, 0, 0)}
-"""Tables that fit 80 columns."""
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", "-c", help="The config file (default: SOUND_APPROACH_CONFIG, or the sample)."
-    ),
-]
-BenchmarkOption = Annotated[
-    list[str] | None, typer.Option("--benchmark", "-b", help="Only this benchmark (repeatable).")
-]
+app.add_typer(cli_language.commands)
+app.add_typer(cli_results.commands)
 
 
 @app.command()
@@ -49,10 +48,10 @@ def run(
     ] = None,
 ) -> None:
     """Materialize the whole graph; only what changed is computed."""
-    settings = _settings(config, limit=limit)
-    names = _chosen(settings, benchmark)
-    _validate(settings)
-    os.environ["SOUND_APPROACH_CONFIG"] = str(settings.config_file)
+    settings = read_settings(config, limit)
+    names = chosen_benchmarks(settings, benchmark)
+    _stop_at_problems(settings)
+    os.environ[CONFIG_VARIABLE] = str(settings.config_file)
 
     from pipelines.run import run_benchmarks
 
@@ -78,10 +77,8 @@ def ui(
 ) -> None:
     """Open Dagster on this config, with the same history as `run`."""
     from pipelines.instance import prepare_home
-    from resources.settings import PROJECT_ROOT
 
-    settings = _settings(config)
-    _prepare(settings)
+    settings = read_settings(config)
     prepare_home(settings)
     console.print(f"Dagster for [bold]{settings.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
@@ -92,41 +89,19 @@ def ui(
 @app.command()
 def validate(config: ConfigOption = None) -> None:
     """Check config, prompts and every source file; list every problem at once."""
-    settings = _settings(config)
-    _validate(settings)
-    console.print(f"[green]{settings.config_file}: no problems.[/]")
+    from assets.benchmarks.adapters import source_warnings
+
+    settings = read_settings(config)
+    _stop_at_problems(settings)
+    for warning in source_warnings(settings):
+        console.print(f"[yellow]warning[/] {warning}", soft_wrap=True)
+    console.print(f"[green]{settings.config_file}: no problems.[/]", soft_wrap=True)
 
 
-def _settings(config: Path | None, limit: int | None = None) -> Settings:
-    try:
-        return load_settings(config, limit=limit)
-    except SettingsError as error:
-        raise _stop(str(error)) from error
-
-
-def _chosen(settings: Settings, benchmarks: list[str] | None) -> list[str]:
-    unknown = sorted(set(benchmarks or ()) - set(settings.benchmarks))
-    if unknown:
-        raise _stop(
-            f"no such benchmark: {', '.join(unknown)}. "
-            f"{settings.config_file} has {', '.join(settings.benchmarks)}."
-        )
-    return benchmarks or list(settings.benchmarks)
-
-
-def _prepare(settings: Settings) -> None:
-    """Synthesise the sample's recordings, if this config is made of them."""
-    if settings.sample:
-        from resources.sample import write_sample
-
-        write_sample(settings.sample)
-
-
-def _validate(settings: Settings) -> None:
+def _stop_at_problems(settings: Settings) -> None:
     from assets.benchmarks.adapters import check_sources
     from assets.descriptions.prompts import PromptError, load_prompts
 
-    _prepare(settings)
     problems = check_sources(settings)
     try:
         load_prompts(settings)
@@ -134,19 +109,14 @@ def _validate(settings: Settings) -> None:
         problems.append(str(error))
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise _stop(f"{settings.config_file}: {len(problems)} problem(s):\n{listed}")
-
-
-def _stop(message: str) -> typer.Exit:
-    Console(stderr=True).print(message, style="red", markup=False, highlight=False, soft_wrap=True)
-    return typer.Exit(2)
+        raise stop(f"{settings.config_file}: {len(problems)} problem(s):\n{listed}")
 
 
 def _print_counts(outcomes: list[Outcome]) -> None:
     """A sum for each benchmark, and a line for each table that had something to compute."""
     from pipelines.run import COUNTED
 
-    table = Table("rows of", **_NARROW)
+    table = Table("rows of", **NARROW)
     for name in COUNTED:
         table.add_column(name, justify="right")
     for outcome in outcomes:
@@ -171,7 +141,7 @@ def _print_results(settings: Settings) -> None:
 
     rows = result_rows(settings.duckdb_file)
     for benchmark, encoder in dict.fromkeys((row.benchmark, row.encoder) for row in rows):
-        table = Table(*HEADINGS[:2], title=f"{benchmark} · {encoder}", **_NARROW)
+        table = Table(*HEADINGS[:2], title=f"{benchmark} · {encoder}", **NARROW)
         for heading in HEADINGS[2:]:
             table.add_column(heading, justify="right")
         chosen = [row for row in rows if (row.benchmark, row.encoder) == (benchmark, encoder)]
