@@ -1,7 +1,7 @@
 """The command line, `sound-approach`: one door to each thing a user does. No logic lives here.
 
 This module holds the doors to running: `run`, `ui`, `validate`. Those to prompts, answers and money
-are in `cli_language`, those to what was made in `cli_results`.
+are in `cli_language`, those to what was made in `cli_results`, those to numbers in `cli_numbers`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from pipelines import cli_language, cli_results
+from pipelines import cli_language, cli_numbers, cli_results
 from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
@@ -36,6 +36,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_language.commands)
 app.add_typer(cli_results.commands)
+app.add_typer(cli_numbers.commands)
 
 
 @app.command()
