@@ -44,9 +44,8 @@ class Precomputed:
             EncoderUnavailable: one is missing.
         """
         try:
-            return canonical_hash(
-                [file_sha256(self._settings.audio), file_sha256(self._settings.text)]
-            )
+            files = [*_files(self._settings.audio), *_files(self._settings.text)]
+            return canonical_hash([file_sha256(file) for file in files])
         except FileNotFoundError as error:
             raise EncoderUnavailable(REASON, f"{error.filename} is not there.") from error
 
@@ -121,6 +120,11 @@ def _by_id(file: Path, ids: pd.Series, vectors: Vectors) -> dict[str, Vectors]:
             f"benchmarks share ids, add a column benchmark.",
         )
     return dict(zip(ids, vectors, strict=True))
+
+
+def _files(file: Path) -> list[Path]:
+    """What holds one side: a Parquet file, or an NPY file and the CSV of its ids."""
+    return [file, file.with_suffix(".csv")] if file.suffix == ".npy" else [file]
 
 
 def _read(file: Path) -> _Table:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from assets.embeddings import audio, engine, texts
 from assets.embeddings.audio import embed_clips, training_clips_embedded
+from assets.embeddings.fingerprints import encoder_fingerprints
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.counts import Counts
 from resources.encoders.protocol import EncoderUnavailable, Window, unit_rows
@@ -365,6 +370,25 @@ def brought(tmp_path: Path, clips: dict[str, list[float]], texts: dict[str, list
     return SimpleNamespace(encoders={"own": own}, seeds=(0,), cache_dir=tmp_path)
 
 
+def test_precomputed_vectors_may_be_npy_beside_csv(tmp_path: Path) -> None:
+    for name, ids in (("audio", {"clip_id": ["a", "b"]}), ("text", {"text_id": [text_id("pour")]})):
+        pd.DataFrame(ids).to_csv(tmp_path / f"{name}.csv", index=False)
+        np.save(tmp_path / f"{name}.npy", np.eye(2)[: len(next(iter(ids.values())))])
+    own = PrecomputedSettings(
+        kind="precomputed", audio=tmp_path / "audio.npy", text=tmp_path / "text.npy"
+    )
+    given = SimpleNamespace(encoders={"own": own}, seeds=(0,), cache_dir=tmp_path)
+    clips = CLIPS.frame([clip("a", 0, 1), clip("b", 1, 2)])
+    result = embed_clips(given, "b", clips, VIDEOS)
+    np.testing.assert_array_equal(np.stack(list(result.embeddings["vector"])), np.eye(2))
+    before = encoder_fingerprints(given)["own"]
+    pd.DataFrame({"clip_id": ["b", "a"]}).to_csv(tmp_path / "audio.csv", index=False)
+    assert encoder_fingerprints(given)["own"] != before
+    np.save(tmp_path / "audio.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    result = embed_clips(given, "b", clips, VIDEOS)
+    assert result.exclusions["item_kind"].tolist() == ["encoder"]
+
+
 def test_precomputed_vectors_are_looked_up_and_gaps_are_named(tmp_path: Path) -> None:
     given = brought(tmp_path, {"a": [3.0, 4.0], "z": [1.0, 0.0]}, {"pour": [0.0, 2.0]})
     clips = CLIPS.frame([clip("a", 0, 1), clip("b", 1, 2)])
@@ -440,6 +464,80 @@ def test_precomputed_vectors_that_make_no_sense_exclude_the_encoder(
     assert says in result.exclusions["detail"].iloc[0]
 
 
-def test_embedding_known_vectors_needs_no_torch(tmp_path: Path, stub: StubEncoder) -> None:
-    embed_clips(settings(tmp_path), "b", CLIPS.frame(MANY), VIDEOS, read_segments=Sounds())
-    assert "torch" not in sys.modules or sys.modules["torch"] is None
+EDITS = st.lists(
+    st.one_of(
+        st.tuples(st.just("move"), st.integers(0, 7), st.integers(0, 20)),
+        st.tuples(st.just("stretch"), st.integers(0, 7), st.integers(1, 15)),
+        st.tuples(st.just("delete"), st.integers(0, 7), st.just(0)),
+        st.tuples(st.just("revert"), st.integers(0, 7), st.just(0)),
+        st.tuples(st.just("encoder"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("crash"), st.integers(0, 8), st.just(0)),
+    ),
+    max_size=8,
+)
+
+
+@given(EDITS)
+@hypothesis_settings(max_examples=25, deadline=None)
+def test_anything_incremental_equals_anything_from_scratch(
+    edits: list[tuple[str, int, int]],
+) -> None:
+    original = {i: clip(f"c{i}", float(i), i + 0.5, f"v{i % 3}") for i in range(8)}
+    rows = dict(original)
+    encoder, crash_at = StubEncoder(), None
+
+    def make(folder: Path, crash_at: int | None = None) -> audio.AudioEmbeddings:
+        def progress(done: int, _: int) -> None:
+            if crash_at is not None and done > crash_at:
+                raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            use(patch, {"stub": encoder})
+            patch.setattr(engine, "_SAVE_EVERY_S", 0.0)
+            clips = CLIPS.frame(list(rows.values()))
+            return embed_clips(
+                settings(folder, seeds=(0, 1)), "b", clips, VIDEOS, None, Sounds(), progress
+            )
+
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for kind, which, value in [*edits, ("end", 0, 0)]:
+            crash_at = which if kind == "crash" else None
+            match kind:
+                case "move" | "stretch" if which in rows:
+                    start = float(value) if kind == "move" else rows[which]["start_s"]
+                    stop = start + (value if kind == "stretch" else 0.5)
+                    rows[which] = {**rows[which], "start_s": start, "stop_s": stop}
+                case "delete" if len(rows) > 1:
+                    rows.pop(which, None)
+                case "revert":
+                    rows[which] = original[which]
+                case "encoder":
+                    encoder = StubEncoder(fingerprint=str(which) * 64)
+            with suppress(KeyboardInterrupt):
+                made = make(folder / "incremental", crash_at)
+        scratch = make(folder / "scratch")
+        columns = ["clip_id", "seed", "key"]
+        pd.testing.assert_frame_equal(made.embeddings[columns], scratch.embeddings[columns])
+        np.testing.assert_array_equal(
+            np.stack(list(made.embeddings["vector"])), np.stack(list(scratch.embeddings["vector"]))
+        )
+
+
+@pytest.mark.parametrize("threads", [1, 8])
+@pytest.mark.parametrize("batch_size", [1, 2, 64])
+def test_workers_and_batches_decide_no_vector(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    stub: StubEncoder,
+    threads: int,
+    batch_size: int,
+) -> None:
+    rows = [clip(f"c{i:02}", 0.7 * i, 0.7 * i + 1 + 12 * (i % 2), f"v{i % 3}") for i in range(30)]
+    expected = embed_clips(settings(tmp_path / "a"), "b", CLIPS.frame(rows), VIDEOS,
+                           read_segments=Sounds()).embeddings  # fmt: skip
+    monkeypatch.setattr(engine, "_decode_threads", lambda: threads)
+    stub.batch_size = batch_size
+    found = embed_clips(settings(tmp_path / "b"), "b", CLIPS.frame(rows[::-1]), VIDEOS,
+                        read_segments=Sounds()).embeddings  # fmt: skip
+    pd.testing.assert_frame_equal(found, expected)
