@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.reports.assets import report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
-from pipelines.jobs import CHAIN, refresh
+from pipelines.jobs import CHAIN, CHECKS, refresh
 from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
 
@@ -17,7 +17,10 @@ def build_definitions(settings: Settings) -> dg.Definitions:
     project = TaggedProject(config_file=str(settings.config_file), limit=settings.limit)
     return dg.Definitions(
         assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
-        asset_checks=[check for table in CHAIN for check in table.checks(benchmarks)],
+        asset_checks=[
+            *(check for table in CHAIN for check in table.checks(benchmarks)),
+            *(check.definition(benchmarks) for check in CHECKS),
+        ],
         jobs=[refresh(benchmarks)],
         sensors=[inputs_changed(tuple(settings.benchmarks))],
         schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],

@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 
 from assets.benchmarks.assets import BENCHMARK_TABLES
-from assets.descriptions.assets import DESCRIPTION_TABLES
-from assets.embeddings.assets import EMBEDDING_TABLES
+from assets.descriptions.assets import DESCRIPTION_CHECKS, DESCRIPTION_TABLES
+from assets.embeddings.assets import EMBEDDING_CHECKS, EMBEDDING_TABLES
 from assets.retrieval.assets import RETRIEVAL_TABLES
-from resources.table_assets import TableAsset
+from resources.table_assets import TableAsset, TableCheck
 
 REFRESH = "refresh"
 
@@ -24,6 +24,9 @@ CHAIN: tuple[TableAsset, ...] = (
     *RETRIEVAL_TABLES,
 )
 """Every table's asset, in the order data flows; publication comes after them."""
+
+CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS)
+"""What is checked beyond the table models."""
 
 
 def refresh(benchmarks: dg.PartitionsDefinition) -> Any:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -326,6 +326,59 @@ def table_asset(
         pool: the Dagster pool that keeps dear steps one at a time.
     """
     return lambda make: TableAsset(make, models, tuple(reads), code_version, version, pool)
+
+
+@dataclass(frozen=True)
+class TableCheck:
+    """The declaration of a check beyond the table model: `find` lists what is wrong.
+
+    A blocking check stops what is downstream; any other only warns.
+    """
+
+    find: Callable[[Stage], Sequence[str]]
+    model: TableModel
+    blocking: bool
+
+    def definition(self, benchmarks: dg.PartitionsDefinition) -> dg.AssetChecksDefinition:
+        """The Dagster check."""
+        severity = dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN
+
+        @dg.asset_check(
+            name=self.find.__name__,
+            asset=self.model.name,
+            blocking=self.blocking,
+            partitions_def=benchmarks if self.model.partitioned else None,
+            description=self.find.__doc__,
+        )
+        def check(
+            context: dg.AssetCheckExecutionContext, project: ProjectConfig
+        ) -> dg.AssetCheckResult:
+            benchmark = context.partition_key if self.model.partitioned else ""
+            found = list(self.find(Stage(project.settings(), benchmark, context.log.info)))
+            shown = "\n".join(f"- {line}" for line in found[:PREVIEW_ROWS])
+            return dg.AssetCheckResult(
+                passed=not found,
+                severity=severity,
+                metadata={"found": len(found), "first": dg.MetadataValue.md(shown)},
+            )
+
+        return check
+
+
+def table_check(
+    model: TableModel, blocking: bool
+) -> Callable[[Callable[[Stage], Sequence[str]]], TableCheck]:
+    """Declare a check of a table; the function's name and docstring are the check's."""
+    return lambda find: TableCheck(find, model, blocking)
+
+
+def as_metadata(frame: pd.DataFrame) -> dg.MetadataValue:
+    """A small frame as a table in the UI."""
+    records = [
+        dg.TableRecord({str(name): _cell(value) for name, value in row.items()})
+        for row in frame.to_dict("records")
+    ]
+    return dg.MetadataValue.table(records) if records else dg.MetadataValue.text("none")
 
 
 def _out(model: TableModel, code_version: str) -> dg.AssetOut:

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from assets.benchmarks.authors_files import paper_descriptions, paper_levels
+from assets.descriptions.agreement import grader_agreement
+from assets.descriptions.failure_signs import before_and_after, failure_signs
 from assets.descriptions.few_shot import (
     build_few_shot_examples,
     fetch_few_shot_files,
@@ -26,7 +28,7 @@ from resources.language_model.providers import open_language_model, open_ledger
 from resources.language_model.question import Progress
 from resources.media.inventory import content_hash
 from resources.settings import RecordedSettings
-from resources.table_assets import Made, Stage, table_asset
+from resources.table_assets import Made, Stage, as_metadata, table_asset, table_check
 from resources.table_model import TableModel
 from resources.tables import (
     CAPTIONS,
@@ -84,9 +86,11 @@ def _progress(stage: Stage) -> Callable[[Progress], None]:
 
 
 def _tables(
-    outcome: Outcome, table: pd.DataFrame, exclusions: TableModel
+    outcome: Outcome, table: pd.DataFrame, exclusions: TableModel, **shown: pd.DataFrame
 ) -> tuple[Made, pd.DataFrame]:
-    made = Made(table, outcome.counts.as_metadata(), complete=outcome.counts.failed == 0)
+    metadata = {name: as_metadata(frame) for name, frame in shown.items()}
+    complete = outcome.counts.failed == 0
+    made = Made(table, outcome.counts.as_metadata(), metadata, complete)
     return made, exclusions.frame(outcome.exclusions)
 
 
@@ -125,7 +129,8 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
         )
     published = paper_descriptions(stage.settings, stage.benchmark)
     table = with_paper_descriptions(outcome.table, published, stage.benchmark)
-    return _tables(outcome, table, DESCRIPTION_EXCLUSIONS)
+    shown = before_and_after(table)
+    return _tables(outcome, table, DESCRIPTION_EXCLUSIONS, before_and_after=shown)
 
 
 @table_asset(
@@ -149,7 +154,8 @@ def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
         )
     published = paper_levels(stage.settings, stage.benchmark)
     table = with_paper_levels(outcome.table, published, stage.benchmark)
-    return _tables(outcome, table, INFORMATIVENESS_EXCLUSIONS)
+    shown = pd.DataFrame(grader_agreement(table))
+    return _tables(outcome, table, INFORMATIVENESS_EXCLUSIONS, agreement=shown)
 
 
 @table_asset(SUBSET_MEMBERS, reads=[INFORMATIVENESS, CLIPS, CAPTIONS, QUESTIONS], code_version="1")
@@ -183,6 +189,14 @@ def requests(stage: Stage) -> Made:
     return Made(history, complete=ledger is None)
 
 
+@table_check(DESCRIPTIONS, blocking=False)
+def rewriting_worked(stage: Stage) -> list[str]:
+    """Warns of what the paper's own rewriting suffered from: see `failure_signs`."""
+    signs = failure_signs(stage.table(DESCRIPTIONS), _visual_words(stage))
+    return [warning for sign in signs for warning in sign.warnings()]
+
+
+DESCRIPTION_CHECKS = (rewriting_worked,)
 DESCRIPTION_TABLES = (
     few_shot_examples,
     prompts,

@@ -17,6 +17,10 @@ from assets.descriptions.few_shot import find_visual_words
 ALIKE = 0.7
 """Share of words in common (Jaccard) from which a description hardly differs from its text."""
 
+TOLERATED = {"visual": 0.02, "repeated": 0.25, "unchanged": 0.05}
+"""The share of each sign from which on it deserves a warning: a first guess, ours. Texts that sound
+alike may well share a description, so that repeating is tolerated most."""
+
 
 @dataclass(frozen=True)
 class FailureSigns:
@@ -35,6 +39,17 @@ class FailureSigns:
     repeated: float
     unchanged: float
     examples: tuple[str, ...]
+
+    def warnings(self) -> list[str]:
+        """A sentence for each sign that is too frequent, with examples."""
+        shares = {"visual": self.visual, "repeated": self.repeated, "unchanged": self.unchanged}
+        return [
+            f"{self.variant}: {share:.0%} of {self.descriptions} descriptions are {sign}, "
+            f"more than {TOLERATED[sign]:.0%}: "
+            + "; ".join(line for line in self.examples if line.startswith(sign))
+            for sign, share in shares.items()
+            if share > TOLERATED[sign]
+        ]
 
 
 def failure_signs(

@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from assets.embeddings.audio import embed_clips
+from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import encoder_fingerprints
 from assets.embeddings.texts import embed_texts, wanted_texts
-from resources.table_assets import Made, Stage, table_asset
+from resources.table_assets import Made, Stage, table_asset, table_check
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CAPTIONS,
@@ -67,4 +67,14 @@ def text_embeddings(stage: Stage) -> Made:
     return Made(frame, counts.as_metadata(), complete=counts.failed == 0)
 
 
+@table_check(AUDIO_EMBEDDINGS, blocking=True)
+def no_training_recording_is_embedded(stage: Stage) -> list[str]:
+    """A recording that an encoder was fitted on must never be scored with it."""
+    offending = training_clips_embedded(
+        stage.settings, stage.table(CLIPS), stage.table(MEDIA), stage.table(AUDIO_EMBEDDINGS)
+    )
+    return [f"{row.encoder}: {row.clip_id} of {row.video_id}" for row in offending.itertuples()]
+
+
+EMBEDDING_CHECKS = (no_training_recording_is_embedded,)
 EMBEDDING_TABLES = (audio_embeddings, text_embeddings)
