@@ -18,7 +18,7 @@ from resources.settings import LateFusionSettings, Settings
 from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
 from resources.vector_store import VectorStore
 
-_BATCH = 4096
+_BATCH = 1024
 """Texts handed over at once; an encoder batches them further, by length."""
 
 
