@@ -14,6 +14,7 @@ from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import REFRESH
+from pipelines.spending import too_dear
 from resources.settings import Settings, SettingsError
 from resources.table_assets import ProjectConfig
 
@@ -103,8 +104,9 @@ def ask(
     for benchmark in benchmarks:
         if benchmark in settings.benchmarks:
             decision = decide(instance, settings, benchmark)
-            notes.append(f"{benchmark}: {decision.reason}")
-            if decision.start:
+            dear = too_dear(settings, benchmark, decision.wanted) if decision.start else None
+            notes.append(f"{benchmark}: {dear or decision.reason}")
+            if decision.start and not dear:
                 tags = {INPUTS_TAG: decision.wanted, ASKED_TAG: decision.wanted}
                 requests.append(dg.RunRequest(partition_key=benchmark, tags=tags))
     if requests:

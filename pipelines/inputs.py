@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from assets.benchmarks.adapters import source_stats
+from assets.descriptions.few_shot import read_word_list
 from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.jobs import CHAIN
 from resources.encoders.mel_ridge import read_training_list
@@ -23,7 +24,6 @@ from resources.encoders.protocol import EncoderUnavailable
 from resources.settings import PROJECT_ROOT, MelRidgeSettings, Settings
 
 SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
-WORD_LIST = "visual_words.txt"
 
 _DECIDES_NOTHING = {"automation", "cache_dir", "config_file"}
 _COUNTED_OTHERWISE = {"benchmarks", "prompts", "prompts_folder"}
@@ -38,9 +38,9 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
         "benchmark": settings.benchmarks[benchmark].model_dump(mode="json"),
         "sources": sorted(map(str, source_stats(settings, benchmark))),
         "prompts": _prompts(settings, benchmark),
-        "words": _contents([settings.prompts_folder / WORD_LIST]),
+        "words": read_word_list(settings.prompts_folder / "visual_words.txt"),
         "sql": _contents(sorted(SQL_FOLDER.rglob("*.sql"))),
-        "files": [_stat(path) for path in sorted(_large_files(settings))],
+        "files": [_stat(path) for path in sorted(_large_files(settings, benchmark))],
         "code": [(table.models[0].name, table.code_version) for table in CHAIN],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
@@ -82,11 +82,11 @@ def _stat(path: Path) -> tuple[str, Any]:
     return str(path), (stat.st_size, stat.st_mtime_ns)
 
 
-def _large_files(settings: Settings) -> set[Path]:
-    """Files that the config names outside its benchmarks, such as few-shot pool and checkpoints."""
+def _large_files(settings: Settings, benchmark: str) -> set[Path]:
+    """Files that the config names, such as few-shot pool, checkpoints and the authors' answers."""
     elsewhere = _DECIDES_NOTHING | _COUNTED_OTHERWISE | _FOLDERS
     named = {name: value for name, value in settings if name not in elsewhere}
-    files = set(_paths(named))
+    files = {*_paths(named), *_paths(settings.benchmarks[benchmark])}
     for encoder in settings.encoders.values():
         if isinstance(encoder, MelRidgeSettings):
             files |= _training_recordings(encoder)

@@ -20,16 +20,14 @@ class Project:
 
     def __init__(self, folder, sample):
         self.folder = folder
-        self.config = sample_project(folder)
+        self.config = sample_project(folder, sample)
         (folder / "resources").unlink()
         (folder / "resources" / "sample").mkdir(parents=True)
         for file in ("few_shot/audiocaps.csv", "few_shot/kinetics.csv", "answers.jsonl"):
             target = folder / "resources" / "sample" / file
             target.parent.mkdir(exist_ok=True)
             target.write_text("some content\n")
-        self.sources = folder / "outputs" / "sample" / "sources"
-        self.sources.parent.mkdir(parents=True)
-        self.sources.symlink_to(sample)
+        self.sources = sample
 
     @property
     def prints(self):
@@ -223,6 +221,13 @@ def test_a_benchmarks_own_keys_count_for_it_alone(project):
     before = project.prints
     project.set(benchmarks__ego_mcq__silence_rms=0.001)
     assert changed(before, project.prints) == {"ego_mcq"}
+
+
+def test_the_authors_files_count_for_their_benchmark(project):
+    project.set(benchmarks__epic_mir__descriptions_from=["paper_gpt.csv"])
+    before = project.prints
+    (project.folder / "paper_gpt.csv").write_text("narration_id,narration\n")
+    assert changed(before, project.prints) == {"epic_mir"}
 
 
 def test_another_benchmark_is_no_edit_of_the_others(project):

@@ -1,0 +1,105 @@
+"""What the sensor spends unasked, and what it says where that would be too much."""
+
+import dagster as dg
+import pytest
+import yaml
+from support.sample_project import sample_project
+
+from pipelines import spending
+from pipelines.automation import TaggedProject, ask
+from resources.sample import write_sample
+
+BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
+
+
+class Paid:
+    """A sample project whose prompts would be put to a server that takes money."""
+
+    def __init__(self, folder, sources):
+        self.config = sample_project(folder, sources)
+        self.prices = folder / "prices.yaml"
+        raw = yaml.safe_load(self.config.read_text())
+        models = {
+            yaml.safe_load((folder / "prompts" / f"{name}.yaml").read_text())["model"]
+            for name in raw["prompts"]
+        }
+        self.models = {name: {"input": 1.0, "output": 1.0} for name in models}
+        self.price(**self.models)
+        model = {"provider": "openai", "base_url": "http://127.0.0.1:9/v1", "prices": "prices.yaml"}
+        self.set(language_model=model, automation={"settle_s": 0})
+
+    def set(self, **keys):
+        raw = {**yaml.safe_load(self.config.read_text()), **keys}
+        self.config.write_text(yaml.safe_dump(raw))
+
+    def price(self, **models):
+        self.prices.write_text(yaml.safe_dump({"models": models}))
+
+    def tick(self):
+        """What the sensor does: the benchmarks it starts, and what it says."""
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = ask(instance, TaggedProject(config_file=str(self.config)), BENCHMARKS)
+        requested = {request.partition_key for request in result.run_requests or ()}
+        return requested, result.skip_reason and result.skip_reason.skip_message
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("spending") / "sources"
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture
+def paid(tmp_path, sources, monkeypatch):
+    monkeypatch.setattr(spending, "_planned", {})
+    return Paid(tmp_path / "project", sources)
+
+
+def test_what_costs_little_is_started(paid):
+    assert paid.tick() == (set(BENCHMARKS), None)
+
+
+def test_above_the_bound_nothing_starts_and_the_remedy_is_said(paid):
+    paid.set(automation={"settle_s": 0, "max_usd_per_change": 0.001})
+    requested, said = paid.tick()
+    assert requested == set()
+    for benchmark in BENCHMARKS:
+        assert f"--config {paid.config} --benchmark {benchmark} --budget 0." in said
+    assert "describe_zero_shot: 51" in said
+    assert "0.00 USD" in said
+
+
+def test_a_price_that_is_not_known_is_no_bound_to_keep(paid):
+    paid.price()
+    requested, said = paid.tick()
+    assert requested == set()
+    assert "unknown price" in said
+
+
+def test_another_price_list_is_another_plan(paid):
+    paid.price(**{name: {"input": 1e6, "output": 1e6} for name in paid.models})
+    assert paid.tick()[0] == set()
+    paid.price(**paid.models)
+    assert paid.tick()[0] == set(BENCHMARKS)
+
+
+def test_a_plan_is_made_once_until_something_changes(paid, monkeypatch):
+    paid.set(automation={"settle_s": 0, "max_usd_per_change": 0.0})
+    read, reads = spending.read_asked, []
+    monkeypatch.setattr(
+        spending, "read_asked", lambda *given: reads.append(given[1]) or read(*given)
+    )
+    assert paid.tick() == paid.tick()
+    assert sorted(reads) == sorted(BENCHMARKS)
+    paid.set(seeds=[0, 1])
+    paid.tick()
+    assert len(reads) == 6
+
+
+def test_recorded_answers_cost_nothing(paid):
+    paid.set(
+        language_model={"provider": "recorded", "answers": "resources/sample/answers.jsonl"},
+        automation={"settle_s": 0, "max_usd_per_change": 0.0},
+    )
+    assert paid.tick() == (set(BENCHMARKS), None)
