@@ -181,11 +181,12 @@ class Ledger:
                 for row in rows
                 if row.owner == self.owner or not is_alive(row.owner, row.lease_until, now)
             ]
-            connection.execute(
-                sa.update(BATCHES)
-                .where(BATCHES.c.batch.in_(mine))
-                .values(owner=self.owner, lease_until=now + LEASE_S)
-            )
+            if mine:
+                connection.execute(
+                    sa.update(BATCHES)
+                    .where(BATCHES.c.batch.in_(mine))
+                    .values(owner=self.owner, lease_until=now + LEASE_S)
+                )
         return [
             OpenBatch(row.batch, row.state, row.file_id, row.batch_id, row.batch in mine)
             for row in rows

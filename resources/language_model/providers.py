@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from resources.language_model.asking import LedgerModel, Sender
 from resources.language_model.batch import BatchSender
@@ -13,6 +14,12 @@ from resources.language_model.prices import Budget, load_prices
 from resources.language_model.question import LanguageModel, Progress
 from resources.language_model.recorded import RecordedAnswers
 from resources.settings import RecordedSettings, Settings
+
+
+@cache
+def run_budget(limit_usd: float) -> Budget:
+    """What this run may spend in all. A run is a process: whatever it asks shares one budget."""
+    return Budget(limit_usd)
 
 
 @contextmanager
@@ -26,7 +33,7 @@ def open_language_model(
     Args:
         settings: the config.
         budget: what may be spent, shared by all that is asked with it; by default the config's
-            `budget_usd`, for this opening alone.
+            `budget_usd` (see `run_budget`).
         progress: called after every answered request.
 
     Raises:
@@ -37,7 +44,7 @@ def open_language_model(
         yield RecordedAnswers(chosen.answers)
         return
     if budget is None and chosen.budget_usd is not None:
-        budget = Budget(chosen.budget_usd)
+        budget = run_budget(chosen.budget_usd)
     prices = load_prices(chosen.prices)
     with Ledger.in_folder(settings.cache_dir) as ledger:
         sender: Sender = (

@@ -13,7 +13,7 @@ from assets.descriptions.prompts import render
 from resources.language_model import pace
 from resources.language_model.ledger import Ledger
 from resources.language_model.prices import Budget
-from resources.language_model.providers import open_language_model
+from resources.language_model.providers import open_language_model, run_budget
 from resources.language_model.question import LanguageModelError, Problem
 from resources.settings import OpenAISettings
 
@@ -281,6 +281,16 @@ def test_a_budget_is_never_passed(tmp_path):
         assert len(answers.answered) == server.requests
         assert len(ask(server, tmp_path).answered) == 20
         assert server.requests == 20
+
+
+def test_a_run_has_one_budget_however_often_the_model_is_opened(tmp_path):
+    run_budget.cache_clear()
+    with OpenAIServer(answer_plainly, usage=lambda m, c: (300, 20)) as server:
+        limit = {"budget_usd": (300 * 0.15e-6 + 20 * 0.6e-6) * 7.5}
+        first_half = ask(server, tmp_path, TEXTS[:10], **limit)
+        second_half = ask(server, tmp_path, TEXTS[10:], **limit)
+        assert server.requests <= 7
+        assert len(first_half.not_asked) + len(second_half.not_asked) == 20 - server.requests
 
 
 def test_a_budget_needs_a_price(tmp_path):
