@@ -1,0 +1,100 @@
+"""Each table's Great Expectations suite is fed the defects that it is there for."""
+
+import pandas as pd
+import pytest
+
+from resources.expectations import judge
+from resources.lake import Lake
+from resources.tables import TABLES
+
+SAMPLES = {
+    "string": "a",
+    "label": "a",
+    "int": 1,
+    "float": 0.5,
+    "bool": True,
+    "strings": ["a"],
+    "ints": [1],
+    "vector": [1.0, 0.0],
+}
+
+
+def good_value(column):
+    if column.allowed:
+        return column.allowed[0]
+    return column.minimum if column.minimum is not None else SAMPLES[column.type]
+
+
+def good_row(model, number=0):
+    """A row that keeps to its model; rows of different numbers differ in their key."""
+    row = {column.name: good_value(column) for column in model.columns}
+    free = next(
+        column
+        for column in model.columns
+        if column.name in model.key
+        and not column.allowed
+        and column.type in ("string", "label")
+        and column.name != "benchmark"
+    )
+    return row | {free.name: f"row {number}"}
+
+
+def defects(model):
+    """(name, rows) for each rule of a model, broken."""
+    yield "the same key twice", [good_row(model), good_row(model)]
+    for column in model.columns:
+        if column.allowed:
+            yield f"{column.name} not allowed", [good_row(model) | {column.name: "something else"}]
+        if column.minimum is not None:
+            low = column.minimum - 1
+            value = int(low) if column.type == "int" else low
+            yield f"{column.name} too small", [good_row(model) | {column.name: value}]
+        if column.maximum is not None:
+            value = column.maximum + 1
+            yield f"{column.name} too large", [good_row(model) | {column.name: value}]
+
+
+CASES = [
+    pytest.param(model, rows, id=f"{model.name}: {name}")
+    for model in TABLES.values()
+    for name, rows in defects(model)
+]
+
+
+def verdict(tmp_path, model, rows):
+    lake = Lake(tmp_path / "lake")
+    benchmark = "b" if model.partitioned else None
+    lake.write(model, model.frame(rows), benchmark)
+    return judge(lake, model, benchmark, tmp_path / "verdicts")
+
+
+@pytest.mark.parametrize("model", TABLES.values(), ids=list(TABLES))
+def test_good_rows_and_no_rows_pass(tmp_path, model):
+    assert verdict(tmp_path, model, [good_row(model, 1), good_row(model, 2)]).passed
+    assert verdict(tmp_path / "empty", model, []).passed
+
+
+@pytest.mark.parametrize(("model", "rows"), CASES)
+def test_a_defect_fails_the_suite(tmp_path, model, rows):
+    found = verdict(tmp_path, model, rows)
+    assert not found.passed
+    assert len(found.failures) == 1
+
+
+def test_an_empty_cell_that_must_not_be_is_seen(tmp_path, monkeypatch):
+    """Such a row never reaches the lake, so it is put before the suite directly."""
+    model = TABLES["media"]
+    frame = model.frame([good_row(model)])
+    frame["video_id"] = pd.Series([None], dtype=object)
+    monkeypatch.setattr(Lake, "read", lambda *_: frame)
+    found = judge(Lake(tmp_path), model, "b", tmp_path / "verdicts")
+    assert not found.passed
+    assert "not_be_null" in found.failures[0]
+
+
+def test_a_version_judged_once_keeps_its_verdict_without_reading(tmp_path, monkeypatch):
+    model = TABLES["prompts"]
+    first = verdict(tmp_path, model, [good_row(model)])
+    monkeypatch.setattr(Lake, "read", lambda *_: pytest.fail("read again"))
+    again = judge(Lake(tmp_path / "lake"), model, None, tmp_path / "verdicts")
+    assert again == first
