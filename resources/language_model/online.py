@@ -87,9 +87,10 @@ class OnlineSender:
         """About how many tokens a request takes, from what was observed so far."""
         return len(body) * self.tokens_per_character + self.tokens_per_answer * questions
 
-    def observe(self, body: str, reply: Reply, questions: int) -> None:
-        """Learn from what a request really took."""
+    def observe(self, body: str, reply: Reply, questions: int, estimated: float) -> None:
+        """Learn from what a request really took, of which so many tokens were estimated."""
         if reply.prompt_tokens and reply.completion_tokens:
+            self.pace.tokens.correct(estimated - reply.prompt_tokens - reply.completion_tokens)
             self.tokens_per_character = reply.prompt_tokens / max(len(body), 1)
             mine = reply.completion_tokens / questions
             self.tokens_per_answer += 0.1 * (mine - self.tokens_per_answer)
@@ -120,6 +121,7 @@ class _Run:
         self.ready: asyncio.Queue[Intent | None] = asyncio.Queue(self.settings.concurrency)
         self.waiting: dict[str, Intent] = {}
         self.settled = asyncio.Event()
+        self.stopping = asyncio.Event()
         self.outstanding = 0
         self.done = 0
         self.total = sum(len(group) for group in groups)
@@ -153,6 +155,7 @@ class _Run:
         self, workers: list[asyncio.Task[None]], feeder: asyncio.Task[None]
     ) -> None:
         self.stop_reason = "interrupted"
+        self.stopping.set()
         feeder.cancel()
         for worker in workers:
             if worker not in self.in_flight:
@@ -203,12 +206,12 @@ class _Run:
             if self.stop_reason:
                 await self._drop(intent)
                 continue
-            body = intent.body
-            await self.sender.pace.turn(self.sender.estimate_tokens(body, len(intent.questions)))
+            tokens = self.sender.estimate_tokens(intent.body, len(intent.questions))
+            await self.sender.pace.turn(tokens)
             del self.waiting[intent.request_id]
             self.in_flight.add(task)
             try:
-                await self._request(intent)
+                await self._request(intent, tokens)
             finally:
                 self.in_flight.discard(task)
             if self.stop_reason == "interrupted":
@@ -225,27 +228,39 @@ class _Run:
             0.0,
         )
 
-    async def _request(self, intent: Intent) -> None:
-        """Send one request until it is answered, refused, or given up."""
+    async def _request(self, intent: Intent, tokens: float) -> None:
+        """Send one request, of about so many tokens, until it is answered, refused or given up."""
         deadline = time.monotonic() + self.settings.deadline_s
         maybe_paid = 0.0
         for attempt in range(1, self.settings.max_attempts + 1):
             problem, headers, raw = await self._try(intent)
             if problem is None:
-                await self._answered(intent, attempt, raw or "", maybe_paid)
+                await self._answered(intent, attempt, raw or "", maybe_paid, tokens)
                 return
             if problem.kind in ("timeout", "connection"):
                 maybe_paid += intent.reserved_usd or 0.0
             wait = back_off_s(attempt, headers)
             last = attempt == self.settings.max_attempts or time.monotonic() + wait > deadline
-            if problem.kind == "rejected" or self.stop_reason or last:
+            if not (problem.kind == "rejected" or last):
+                await self._back_off(problem, wait, tokens)
+            if problem.kind == "rejected" or last or self.stop_reason:
                 await self._failed(intent, attempt, problem, raw, maybe_paid)
                 return
+
+    async def _back_off(self, problem: Problem, wait: float, tokens: float) -> None:
+        """Wait before the next try, everybody if the server said so; no longer than the run."""
+
+        async def rest() -> None:
             if problem.kind == "rate_limit":
                 self.sender.pace.pause(wait)
             else:
                 await asyncio.sleep(wait)
-            await self.sender.pace.turn(0)
+            await self.sender.pace.turn(tokens)
+
+        tasks = [asyncio.create_task(rest()), asyncio.create_task(self.stopping.wait())]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
 
     async def _try(self, intent: Intent) -> tuple[Problem | None, Mapping[str, str], str | None]:
         """One try: the problem, if there is one, the headers, and the raw body."""
@@ -287,11 +302,13 @@ class _Run:
             return Problem("server", detail)
         return Problem("rejected", detail)
 
-    async def _answered(self, intent: Intent, attempt: int, raw: str, maybe_paid: float) -> None:
+    async def _answered(
+        self, intent: Intent, attempt: int, raw: str, maybe_paid: float, tokens: float
+    ) -> None:
         self.failures_in_a_row = 0
         questions = intent.questions
         reply, judged = judge_raw(raw, questions[0].answer_schema, len(questions))
-        self.sender.observe(intent.body, reply, len(questions))
+        self.sender.observe(intent.body, reply, len(questions), tokens)
         verdicts = [
             make_verdict(
                 question.key,
@@ -374,3 +391,4 @@ class _Run:
             f"the language model at {server} {what}. Answers that have arrived are kept."
         )
         self.stop_reason = self.stop_reason or "the server can't be used"
+        self.stopping.set()

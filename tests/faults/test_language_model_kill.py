@@ -7,7 +7,7 @@ import time
 
 import pytest
 from support.ask_process import start, texts
-from support.openai_server import OpenAIServer
+from support.openai_server import Fault, OpenAIServer
 from support.prompt_files import answer_plainly
 
 BATCHED = {"mode": "batch", "batch_poll_s": 0.05, "batch_wait_s": 60}
@@ -96,4 +96,21 @@ def test_a_run_interrupted_by_ctrl_c_keeps_what_has_arrived(tmp_path):
         assert "KeyboardInterrupt" in asking.end()
         assert sum(server.answered.values()) < 400
         assert answered(start(tmp_path, 400, base_url=server.url)) == 400
+        assert set(server.answered.values()) == {1}
+
+
+def test_ctrl_c_does_not_sit_out_a_long_wait(tmp_path):
+    def limit(number, body):
+        return Fault("status", 429, {"retry-after": "50"}) if number > 10 else None
+
+    with OpenAIServer(answer_plainly, fault=limit) as server:
+        asking = start(tmp_path, 40, base_url=server.url, concurrency=4)
+        while not server.statuses[429]:
+            time.sleep(0.01)
+        begin = time.monotonic()
+        os.kill(asking.process.pid, signal.SIGINT)
+        assert "KeyboardInterrupt" in asking.end()
+        assert time.monotonic() - begin < 10
+        server.fault = None
+        assert answered(start(tmp_path, 40, base_url=server.url)) == 40
         assert set(server.answered.values()) == {1}
