@@ -47,6 +47,10 @@ def run(
         int | None,
         typer.Option(help="Only n texts a benchmark and their clips, in an output of its own."),
     ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(min=0, help="USD that this run may spend on answers, for all benchmarks."),
+    ] = None,
 ) -> None:
     """Materialize the whole graph; only what changed is computed."""
     settings = read_settings(config, limit)
@@ -56,7 +60,7 @@ def run(
 
     from pipelines.run import run_benchmarks
 
-    outcomes = run_benchmarks(settings, names, console)
+    outcomes = run_benchmarks(settings, names, console, budget)
     _print_counts(outcomes)
     failed = [outcome for outcome in outcomes if outcome.errors]
     for outcome in failed:

@@ -11,17 +11,19 @@ from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
-    """All assets, the job, the sensor and the schedule, for one config."""
+def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg.Definitions:
+    """All assets, the job, the sensor and the schedule, for one config and a budget of its own."""
     benchmarks = dg.StaticPartitionsDefinition(list(settings.benchmarks))
-    project = TaggedProject(config_file=str(settings.config_file), limit=settings.limit)
+    project = TaggedProject(
+        config_file=str(settings.config_file), limit=settings.limit, budget_usd=budget_usd
+    )
     return dg.Definitions(
         assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
         asset_checks=[
             *(check for table in CHAIN for check in table.checks(benchmarks)),
             *(check.definition(benchmarks) for check in CHECKS),
         ],
-        jobs=[refresh(benchmarks)],
+        jobs=[refresh()],
         sensors=[inputs_changed(tuple(settings.benchmarks))],
         schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],
         resources={"project": project, "lake": LakeIOManager(project=project)},

@@ -29,12 +29,27 @@ _DECIDES_NOTHING = {"automation", "cache_dir", "config_file"}
 _COUNTED_OTHERWISE = {"benchmarks", "prompts", "prompts_folder"}
 """Of benchmarks and prompts only those at hand count."""
 _FOLDERS = {"output", "sample"}
+_PACE_AND_MONEY = {
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "timeout_s",
+    "deadline_s",
+    "max_attempts",
+    "budget_usd",
+    "prices",
+}
+"""Of the language model's settings those that decide no answer."""
+_NOT_COUNTED: dict[str, Any] = {
+    **dict.fromkeys(_DECIDES_NOTHING | _COUNTED_OTHERWISE, True),
+    "language_model": _PACE_AND_MONEY,
+}
 
 
 def fingerprint(settings: Settings, benchmark: str) -> str:
     """One hash that changes whenever a refresh of this benchmark could have something to do."""
     parts = {
-        "settings": settings.model_dump(mode="json", exclude=_DECIDES_NOTHING | _COUNTED_OTHERWISE),
+        "settings": settings.model_dump(mode="json", exclude=_NOT_COUNTED),
         "benchmark": settings.benchmarks[benchmark].model_dump(mode="json"),
         "sources": sorted(map(str, source_stats(settings, benchmark))),
         "prompts": _prompts(settings, benchmark),

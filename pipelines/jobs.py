@@ -29,12 +29,11 @@ CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS)
 """What is checked beyond the table models."""
 
 
-def refresh(benchmarks: dg.PartitionsDefinition) -> Any:
+def refresh() -> Any:
     """All assets, for one benchmark, in one process."""
     return dg.define_asset_job(
         REFRESH,
         selection=dg.AssetSelection.all(),
-        partitions_def=benchmarks,
         executor_def=dg.in_process_executor,
         description="Everything of one benchmark, from annotations to published tables; "
         "only what changed is computed.",

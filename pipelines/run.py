@@ -52,11 +52,17 @@ class Outcome:
 
 
 def run_benchmarks(
-    settings: Settings, benchmarks: Iterable[str], console: Console
+    settings: Settings,
+    benchmarks: Iterable[str],
+    console: Console,
+    budget_usd: float | None = None,
 ) -> list[Outcome]:
-    """Materialize the graph for each benchmark in turn; a failed one doesn't stop the next."""
+    """Materialize the graph for each benchmark in turn; a failed one doesn't stop the next.
+
+    `budget_usd` bounds what all of them may pay together; None: the config's own budget does.
+    """
     prepare_home(settings)
-    job = build_definitions(settings).resolve_job_def(REFRESH)
+    job = build_definitions(settings, budget_usd).resolve_job_def(REFRESH)
     names = list(benchmarks)
     columns = (
         TextColumn("[bold]{task.description:<12}"),

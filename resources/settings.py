@@ -464,6 +464,13 @@ class Settings(Strict):
         """Dagster's own home: runs, events, sensors' state."""
         return self.output / "dagster_home"
 
+    def with_budget(self, usd: float | None) -> Settings:
+        """The same config with another budget for one run, where answers are to be paid at all."""
+        if usd is None or not isinstance(self.language_model, OpenAISettings):
+            return self
+        model = self.language_model.model_copy(update={"budget_usd": usd})
+        return self.model_copy(update={"language_model": model})
+
     def media_patterns(self, benchmark: str) -> tuple[str, ...]:
         """The patterns by which a benchmark's recordings are found."""
         return self.benchmarks[benchmark].media or self.media

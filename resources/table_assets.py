@@ -53,10 +53,12 @@ class ProjectConfig(dg.ConfigurableResource):
 
     config_file: str
     limit: int | None = None
+    budget_usd: float | None = None
 
     def settings(self) -> Settings:
         """The config as it is now (see `settings.load_settings`)."""
-        return load_settings(Path(self.config_file), limit=self.limit)
+        settings = load_settings(Path(self.config_file), limit=self.limit)
+        return settings.with_budget(self.budget_usd)
 
 
 @dataclass(frozen=True)
