@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CONFIG ?= configs/sample.yaml
 export SOUND_APPROACH_CONFIG := $(CONFIG)
 
-.PHONY: help run ui test check bench clean
+.PHONY: help run ui test slow check bench clean
 help:           ## list the targets
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -15,8 +15,11 @@ run: $(VENV)/.base            ## materialize everything (CONFIG=configs/sample.y
 ui: $(VENV)/.base             ## open Dagster on loopback, with the history of `make run`
 	$(BIN)/sound-approach ui
 
-test: $(VENV)/.all            ## install everything and run the test suite
-	$(BIN)/python -m pytest -q
+test: $(VENV)/.all            ## install everything and run the tests that are not slow
+	$(BIN)/python -m pytest -q -m "not slow"
+
+slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations
+	$(BIN)/python -m pytest -q -m slow
 
 check: $(VENV)/.all           ## format, lint, types, house rules
 	$(BIN)/ruff format --check .
