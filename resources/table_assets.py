@@ -150,14 +150,20 @@ def _broken(values: pd.Series, column: Column) -> pd.Series:
 
 
 def _rule_text(column: Column) -> str:
+    """All that a column's values keep to, in words."""
     rules = [] if column.nullable else ["never empty"]
+    return "; ".join(rules + _value_rules(column)) or "any value"
+
+
+def _value_rules(column: Column) -> list[str]:
+    rules = []
     if column.allowed is not None:
         rules.append("one of " + ", ".join(column.allowed))
     if column.minimum is not None:
         rules.append(f"at least {column.minimum:g}")
     if column.maximum is not None:
         rules.append(f"at most {column.maximum:g}")
-    return "; ".join(rules) or "any value"
+    return rules
 
 
 class _UniqueKey(DataFrameConstraint):
@@ -204,7 +210,7 @@ def column_schema(model: TableModel) -> dg.TableSchema:
                 type=_UI_TYPES.get(column.type, column.type),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
-                    nullable=column.nullable, other=[_rule_text(column)]
+                    nullable=column.nullable, other=_value_rules(column)
                 ),
             )
             for column in model.columns
