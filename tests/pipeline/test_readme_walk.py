@@ -10,6 +10,7 @@ from resources.settings import PROJECT_ROOT
 
 pytestmark = pytest.mark.slow
 
+README = PROJECT_ROOT / "README.md"
 SCORES = """
     SELECT benchmark, variant, direction, metric, value FROM scores
     WHERE subset = 'all' AND recall_rule IS NULL ORDER BY ALL
@@ -18,7 +19,7 @@ SCORES = """
 
 def edit_of_readme():
     """The line that the README has its readers add, and the line that it goes after."""
-    readme = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
     [block] = re.findall(r"```diff\n(.*?)```", readme, flags=re.DOTALL)
     before, added = block.splitlines()
     assert added.startswith("+")
@@ -36,12 +37,6 @@ def prompt(run):
     text = file.read_text(encoding="utf-8")
     yield file
     file.write_text(text, encoding="utf-8")
-
-
-def computed(output):
-    """Rows computed by table, as the command printed them, over all benchmarks."""
-    rows = re.findall(r"│\s+(\w+)\s+│\s*([\d,·]+) │\s*([\d,·]+) │\s*([\d,·]+) │", output)
-    return {table for table, _, _, new in rows if new != "·"}
 
 
 def test_edit_scores_revert(run, prompt):
@@ -64,6 +59,14 @@ def test_edit_scores_revert(run, prompt):
     output = run.again()
     assert "text_embeddings" not in output
     assert run.rows(SCORES).equals(first)
+
+
+def test_the_five_queries(run):
+    [block] = re.findall(r"```sql\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    queries = [query for query in block.split(";") if query.strip()]
+    assert len(queries) == 5
+    for query in queries:
+        assert len(run.rows(query)), query
 
 
 def test_a_run_without_a_change_computes_nothing(run):
