@@ -65,7 +65,7 @@ class TorchEncoder(ABC):
             {
                 "kind": self.kind,
                 "version": self.version,
-                "checkpoint": self._checkpoint_sha256,
+                "checkpoint": self.checkpoint_sha256,
                 "vocabulary": self._vocabulary_sha256,
                 "precision": self._settings.precision,
                 **self._options(),
@@ -154,7 +154,7 @@ class TorchEncoder(ABC):
         published = self._published
         if published:
             weights.ensure(published, self._weights_folder, self._cache_dir)
-        sha256 = self._checkpoint_sha256
+        sha256 = self.checkpoint_sha256
         trusted = self._settings.trust or sha256 in weights.KNOWN_SHA256
         return load_weights(self._checkpoint, sha256, trusted, self._weights_folder)
 
@@ -172,7 +172,7 @@ class TorchEncoder(ABC):
         return Path(self._settings.checkpoint)
 
     @functools.cached_property
-    def _checkpoint_sha256(self) -> str:
+    def checkpoint_sha256(self) -> str:
         """What the checkpoint is, told without fetching it where that is known."""
         if self._published and self._published.sha256:
             return self._published.sha256

@@ -1,0 +1,92 @@
+"""Published figures derived again from what lies upstream of every score, in a place of its own.
+
+Texts, descriptions, levels, vectors and relevance are read from the lake; scores, comparisons and
+result tables are made of them by the very functions and SELECTs that a run uses, without network
+or GPU. Nothing that was scored or published before is read.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from assets.retrieval.galleries import RetrievalTables
+from assets.retrieval.scoring import score_queries
+from assets.retrieval.summaries import aggregate_scores, compare_variants
+from resources.lake import Lake
+from resources.settings import PROJECT_ROOT, MetricsSettings
+from resources.sql_models import dependencies
+from resources.tables import COMPARISONS, SCORES, TABLES
+from resources.warehouse import publish
+
+SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
+
+
+def retrieval_tables(lake: Lake, benchmark: str) -> RetrievalTables:
+    """The tables that scoring reads.
+
+    Raises:
+        TableError: one is not there.
+    """
+    names = [field.name for field in fields(RetrievalTables)]
+    return RetrievalTables(**{name: lake.read(TABLES[name], benchmark) for name in names})
+
+
+def result_tables() -> list[str]:
+    """The tables in the paper's arrangement, by name."""
+    return sorted(file.stem for file in SQL_FOLDER.glob("paper_table_*.sql"))
+
+
+@contextmanager
+def recomputed(
+    lake: Lake,
+    metrics: MetricsSettings,
+    benchmarks: Iterable[str],
+    tables: Iterable[str],
+    compared: bool = True,
+) -> Iterator[Path]:
+    """A DuckDB file with scores and result tables computed anew, there as long as it is used.
+
+    Whole benchmarks are computed: Holm's correction looks at all comparisons of one.
+
+    Args:
+        lake: read, never written.
+        metrics: how numbers are made.
+        benchmarks: whose rows are wanted.
+        tables: the result tables that are wanted, by the names of their SQL models.
+        compared: whether differences between variants are wanted, which take the longest.
+
+    Raises:
+        TableError: a table upstream of the scores is not there.
+        RetrievalError: the tables can't be scored.
+    """
+    with tempfile.TemporaryDirectory(prefix="sound-approach-") as name:
+        folder = Path(name)
+        aside = Lake(folder / "lake")
+        for benchmark in benchmarks:
+            upstream = retrieval_tables(lake, benchmark)
+            query_scores, _ = score_queries(upstream, metrics)
+            aside.write(SCORES, aggregate_scores(upstream, query_scores, metrics), benchmark)
+            if compared:
+                differences = compare_variants(upstream, query_scores, metrics)
+                aside.write(COMPARISONS, differences, benchmark)
+        target = folder / "recomputed.duckdb"
+        publish(aside, _models(folder / "sql", tables), target)
+        yield target
+
+
+def _models(folder: Path, wanted: Iterable[str]) -> Path:
+    """A folder with the wanted SQL models and all that they read."""
+    reads = dependencies(SQL_FOLDER)
+    folder.mkdir()
+    waiting = list(wanted)
+    while waiting:
+        name = waiting.pop()
+        link = folder / f"{name}.sql"
+        if name in reads and not link.exists():
+            link.symlink_to(SQL_FOLDER / f"{name}.sql")
+            waiting += reads[name]
+    return folder
