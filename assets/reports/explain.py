@@ -42,8 +42,6 @@ _RECALL_RULES = {
     "duplicates": "every candidate of relevance 1 is right, so duplicates of a text count",
     "diagonal": "only the clip's own text is right (as published)",
 }
-
-
 _CHOICE_TIES = {
     "shared": "shared: a right option that ties with k - 1 others scores 1/k",
     "first": "won by the first option (as published)",
