@@ -21,9 +21,8 @@ from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.jobs import CHAIN
 from resources.encoders.mel_ridge import read_training_list
 from resources.encoders.protocol import EncoderUnavailable
-from resources.settings import PROJECT_ROOT, MelRidgeSettings, Settings
-
-SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
+from resources.settings import MelRidgeSettings, Settings
+from resources.sql_models import SQL_FOLDER
 
 _DECIDES_NOTHING = {"automation", "cache_dir", "config_file"}
 _COUNTED_OTHERWISE = {"benchmarks", "prompts", "prompts_folder"}

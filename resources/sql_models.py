@@ -15,8 +15,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from resources.settings import PROJECT_ROOT
 from resources.tables import TABLES
 
+SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
 DIALECT = "duckdb"
 Lineage = dict[str, dict[str, list[tuple[str, str]]]]
 """For each model, for each of its columns: the (table or model, column) pairs it is made from."""

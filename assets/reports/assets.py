@@ -5,13 +5,11 @@ from collections.abc import Iterable
 import dagster as dg
 
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT
-from resources.sql_models import column_lineage, in_order, read_models
+from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_models
 from resources.table_assets import OWNERS, ProjectConfig
 from resources.tables import TABLES
 from resources.warehouse import PUBLICATION, publish
 
-SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
 MODELS = in_order(read_models(SQL_FOLDER), known=[*TABLES, PUBLICATION])
 
 _SPECS = [

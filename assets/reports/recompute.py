@@ -17,12 +17,10 @@ from assets.retrieval.galleries import RetrievalTables
 from assets.retrieval.scoring import score_queries
 from assets.retrieval.summaries import aggregate_scores, compare_variants
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, MetricsSettings
-from resources.sql_models import dependencies
+from resources.settings import MetricsSettings
+from resources.sql_models import SQL_FOLDER, dependencies
 from resources.tables import COMPARISONS, SCORES, TABLES
 from resources.warehouse import publish
-
-SQL_FOLDER = PROJECT_ROOT / "dbt_like_sql"
 
 
 def retrieval_tables(lake: Lake, benchmark: str) -> RetrievalTables:
