@@ -3,7 +3,7 @@
 The question is level-triggered: is what is wanted now what the last run of `refresh` was made
 from? Nothing is remembered but the runs themselves and the fingerprint that each tagged itself
 with, so an edit made while everything was down, a failed run, a revert, a new or a deleted file
-need no case of their own (design section 4).
+need no case of their own.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,7 @@
 """The chain of assets, and the one job, `refresh`, that carries a change through all of it.
 
-Why one in-process job over one partition dimension: design section 4.
+One run then carries an edit from prompt file to published tables in one process; two partition
+dimensions can't be spanned by a run, and a process a step costs seconds each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an incremental step did with the rows that were wanted (design section 4)."""
+"""What an incremental step did with the rows that were wanted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Content hashes: of files, and of whatever decides a value (design section 4)."""
+"""Content hashes: of files, and of whatever decides a value."""
 
 from __future__ import annotations
 

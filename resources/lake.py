@@ -32,7 +32,7 @@ class Stamp:
 
 
 class Lake:
-    """Tables as Parquet under one folder (design section 3)."""
+    """Tables as Parquet under one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

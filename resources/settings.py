@@ -239,7 +239,7 @@ class PretrainedSettings(Strict):
     Attributes:
         sha256: what the checkpoint must be; checked where given.
         trust: whether an old pickle that nobody vouches for may be read, by a reader that runs
-            nothing (design section 6).
+            nothing.
         vocabulary: a folder with the tokenizer's files, instead of the published ones.
         precision: of the model's arithmetic; `bfloat16` is faster, and other vectors.
         batch_size: clips at once; by default what suits the device.
@@ -432,7 +432,7 @@ class Settings(Strict):
 
     @model_validator(mode="after")
     def _limited_output(self) -> Settings:
-        """A limited run never shares an output with the full one (design section 2)."""
+        """A limited run never shares an output with the full one."""
         suffix = f"-limit-{self.limit}"
         if self.limit is not None and not self.output.name.endswith(suffix):
             limited = self.output.with_name(self.output.name + suffix)

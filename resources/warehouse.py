@@ -1,7 +1,7 @@
 """The DuckDB file: built aside from the lake and the SQL models, checked, and swapped in whole.
 
 Readers keep the file that they opened; who opens it next sees the new one. Nobody ever writes
-into the published file, so nothing that holds it open can be in the way (design section 3).
+into the published file, so nothing that holds it open can be in the way.
 `dbt_like_sql/*.sql` are the models; `sql_models` knows what they read and what columns come from.
 """
 

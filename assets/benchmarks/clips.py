@@ -21,7 +21,7 @@ def build_clips(
     media: pd.DataFrame,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Place every clip in its recording and measure it (design section 3).
+    """Place every clip in its recording and measure it.
 
     A clip without a stop ends where its recording does. A clip of an unusable recording, one that
     starts past the end and one that is digital silence are kept as rows that are not `usable`; one

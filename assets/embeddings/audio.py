@@ -2,7 +2,7 @@
 
 A vector's key is made from the recording's content hash, the segment's times, the crop rule, the
 encoder's fingerprint and, only where it matters, the seed: what is known is told without
-decoding anything (design section 4).
+decoding anything.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts of one materialization: what was reused, made and given up (design section 4)."""
+"""Counts of one materialization: what was reused, made and given up."""
 
 from __future__ import annotations
 

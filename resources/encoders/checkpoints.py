@@ -1,4 +1,4 @@
-"""Checkpoints: read without running what they might carry (design section 6).
+"""Checkpoints: read without running what they might carry.
 
 `torch.load(weights_only=True)` comes first. It refuses the official checkpoints of 2023, which are
 pickles of protocol 4 with numpy scalars beside the weights: those are read by a pickle reader that

@@ -2,7 +2,7 @@
 
 Importing the package downloads three tokenizers, and building its model a fourth set of weights,
 which the checkpoint overwrites at once; and it imports `torchvision` for image towers that it never
-uses. So three things are done here, and nowhere else (design section 7):
+uses. So three things are done here, and nowhere else:
 
 - its folder goes on the path, and `clap_module` is imported alone, as the package itself does;
 - where `torchvision` is absent, empty stand-ins serve for the few names that are looked for;

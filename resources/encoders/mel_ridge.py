@@ -1,4 +1,4 @@
-"""`mel_ridge`: a small honest baseline without downloaded weights (design section 6).
+"""`mel_ridge`: a small honest baseline without downloaded weights.
 
 Ridge regression from log-mel statistics to texts hashed into words, fitted on a training list of
 the user's own, never on anything that the pipeline wrote. What it is fitted onto decides whether

@@ -1,4 +1,4 @@
-"""`precomputed`: vectors that the user brings, of any model (design section 6).
+"""`precomputed`: vectors that the user brings, of any model.
 
 Audio vectors carry a `clip_id` (and, where ids of several benchmarks would clash, a `benchmark`),
 text vectors a `text` or a `text_id`; both a `vector`. A Parquet file holds all of it; an NPY file

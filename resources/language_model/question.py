@@ -1,7 +1,7 @@
 """What is asked and what comes back, and the key under which an answer is known forever.
 
 The key is made from everything that decides an answer, and from nothing else: how questions are
-grouped into requests, retried or paid is no part of it (design section 4).
+grouped into requests, retried or paid is no part of it.
 """
 
 from __future__ import annotations
