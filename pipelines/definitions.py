@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.reports.assets import report, warehouse
+from assets.reports.assets import CHAIN, report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
-from pipelines.jobs import CHAIN, CHECKS, refresh
+from pipelines.jobs import CHECKS, refresh
 from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
 

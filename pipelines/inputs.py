@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from assets.benchmarks.adapters import source_stats
 from assets.descriptions.few_shot import read_word_list
 from assets.descriptions.prompts import PromptError, load_prompts
-from pipelines.jobs import CHAIN
+from assets.reports.assets import CHAIN
 from resources.encoders.mel_ridge import read_training_list
 from resources.encoders.protocol import EncoderUnavailable
 from resources.settings import MelRidgeSettings, Settings

@@ -1,4 +1,4 @@
-"""The chain of assets, and the one job, `refresh`, that carries a change through all of it.
+"""The checks and the one job, `refresh`, that carries a change through the chain of assets.
 
 One run then carries an edit from prompt file to published tables in one process; two partition
 dimensions can't be spanned by a run, and a process a step costs seconds each.
@@ -10,21 +10,11 @@ from typing import Any
 
 import dagster as dg
 
-from assets.benchmarks.assets import BENCHMARK_TABLES
-from assets.descriptions.assets import DESCRIPTION_CHECKS, DESCRIPTION_TABLES
-from assets.embeddings.assets import EMBEDDING_CHECKS, EMBEDDING_TABLES
-from assets.retrieval.assets import RETRIEVAL_TABLES
-from resources.table_assets import TableAsset, TableCheck
+from assets.descriptions.assets import DESCRIPTION_CHECKS
+from assets.embeddings.assets import EMBEDDING_CHECKS
+from resources.table_assets import TableCheck
 
 REFRESH = "refresh"
-
-CHAIN: tuple[TableAsset, ...] = (
-    *BENCHMARK_TABLES,
-    *DESCRIPTION_TABLES,
-    *EMBEDDING_TABLES,
-    *RETRIEVAL_TABLES,
-)
-"""Every table's asset, in the order data flows; publication comes after them."""
 
 CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS)
 """What is checked beyond the table models."""

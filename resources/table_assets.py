@@ -287,10 +287,17 @@ class TableAsset:
         """Great Expectations' verdict on each table; a failed one stops what is downstream."""
         return [_check(model, benchmarks) for model in self.models]
 
+    def is_current(self, stage: Stage) -> bool:
+        """Whether the stored tables are what would be made now."""
+        return self._holds(stage, self._made_from(stage))
+
+    def _holds(self, stage: Stage, made_from: str) -> bool:
+        stored = [stage.lake.stamp(model, stage.benchmark) for model in self.models]
+        return bool(made_from) and all(stamp and stamp.made_from == made_from for stamp in stored)
+
     def _tables(self, stage: Stage) -> Iterable[tuple[TableModel, Made, Stamp]]:
         made_from = self._made_from(stage)
-        stored = [stage.lake.stamp(model, stage.benchmark) for model in self.models]
-        if made_from and all(stamp and stamp.made_from == made_from for stamp in stored):
+        if self._holds(stage, made_from):
             for model in self.models:
                 frame = stage.table(model)
                 counts = {"wanted": len(frame), "reused": len(frame), "new": 0}
@@ -436,7 +443,7 @@ def _result(stage: Stage, model: TableModel, made: Made, stamp: Stamp) -> dg.Mat
         data_version=dg.DataVersion(stamp.data_version),
         metadata={
             rows: len(made.frame),
-            "preview": _preview(model, made.frame),
+            "preview": preview(made.frame, column_schema(model)),
             "file": dg.MetadataValue.path(stage.lake.path(model, stage.benchmark or None)),
             **made.counts,
             **made.metadata,
@@ -446,13 +453,15 @@ def _result(stage: Stage, model: TableModel, made: Made, stamp: Stamp) -> dg.Mat
     )
 
 
-def _preview(model: TableModel, frame: pd.DataFrame) -> dg.MetadataValue:
+def preview(frame: pd.DataFrame, schema: dg.TableSchema) -> dg.MetadataValue:
     """The first rows, vectors and long texts shortened."""
     records = [
-        dg.TableRecord({name: _cell(value) for name, value in zip(model.names, row, strict=True)})
+        dg.TableRecord(
+            {name: _cell(value) for name, value in zip(map(str, frame.columns), row, strict=True)}
+        )
         for row in frame.head(PREVIEW_ROWS).itertuples(index=False)
     ]
-    return dg.MetadataValue.table(records, schema=column_schema(model))
+    return dg.MetadataValue.table(records, schema=schema)
 
 
 def _cell(value: Any) -> str | int | float | bool:

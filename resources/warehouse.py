@@ -101,9 +101,9 @@ def publish(
         sql_folder: one SELECT a file, and in `checks/` queries that must return no row.
         target: the DuckDB file, replaced in one step.
         benchmarks: the partitions to publish; None takes all that the lake holds.
-        refreshed: benchmarks whose chain has just come to its end. All others keep the rows that
-            they have in the published file: in the lake they may be half-way through a run of
-            their own. None takes every benchmark from the lake.
+        refreshed: benchmarks whose tables in the lake are whole. All others keep the rows that
+            they have in the published file, if any: in the lake they may be half-way through a
+            run of their own. None takes every benchmark from the lake.
 
     Raises:
         WarehouseError: a model is not valid or a check fails. The published file stays as it was.
@@ -188,11 +188,12 @@ def _plan(
     same_schemas = [part for part in published if part[0] == "schema"] == schemas
     known = {part[2] for part in published} - {None}
     kept = known - set(refreshed) if same_schemas and refreshed is not None else set()
+    whole = None if refreshed is None else {None, *refreshed, *(known - kept)}
     stored = {
         (model.name, benchmark): lake.stamp(model, benchmark)
         for model in TABLES.values()
         for benchmark in _stored(lake, model)
-        if benchmark not in kept
+        if whole is None or benchmark in whole
     }
     waiting = {benchmark for (_, benchmark), stamp in stored.items() if stamp is None} - {None}
     tables: list[Part] = [

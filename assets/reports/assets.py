@@ -1,14 +1,36 @@
 """Declares what people read: the DuckDB file with one model a SQL file, and the HTML report."""
 
+from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 
 import dagster as dg
 
+from assets.benchmarks.assets import BENCHMARK_TABLES
+from assets.descriptions.assets import DESCRIPTION_TABLES
+from assets.embeddings.assets import EMBEDDING_TABLES
+from assets.retrieval.assets import RETRIEVAL_TABLES
 from resources.lake import Lake
+from resources.settings import Settings
 from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_models
-from resources.table_assets import OWNERS, ProjectConfig
-from resources.tables import TABLES
-from resources.warehouse import PUBLICATION, publish
+from resources.table_assets import (
+    OWNERS,
+    PREVIEW_ROWS,
+    ProjectConfig,
+    Stage,
+    TableAsset,
+    preview,
+)
+from resources.tables import REQUESTS, TABLES
+from resources.warehouse import PUBLICATION, publish, query
+
+CHAIN: tuple[TableAsset, ...] = (
+    *BENCHMARK_TABLES,
+    *DESCRIPTION_TABLES,
+    *EMBEDDING_TABLES,
+    *RETRIEVAL_TABLES,
+)
+"""Every table's asset, in the order data flows; publication comes after them."""
 
 MODELS = in_order(read_models(SQL_FOLDER), known=[*TABLES, PUBLICATION])
 
@@ -41,18 +63,15 @@ def warehouse(
 ) -> Iterable[dg.MaterializeResult]:
     """Publish all tables and SQL models as one DuckDB file, atomically."""
     settings = project.settings()
-    refreshed = context.run.tags.get("dagster/partition")
+    whole = _whole(context, settings)
     published = publish(
-        Lake(settings.lake_dir),
-        SQL_FOLDER,
-        settings.duckdb_file,
-        settings.benchmarks,
-        [refreshed] if refreshed else None,
+        Lake(settings.lake_dir), SQL_FOLDER, settings.duckdb_file, settings.benchmarks, whole
     )
     context.log.info("published" if published.changed else "unchanged: left alone")
     if published.waiting:
         names = ", ".join(published.waiting)
         context.log.warning(f"left out until their next run, made by another release: {names}")
+    kept = [name for name in settings.benchmarks if name not in whole]
     version = dg.DataVersion(published.version)
     yield dg.MaterializeResult(
         asset_key="warehouse",
@@ -61,22 +80,63 @@ def warehouse(
             "file": dg.MetadataValue.path(published.file),
             "tables": len(published.rows),
             "changed": published.changed,
+            "taken from the lake": ", ".join(whole) or "none",
+            "as last published": ", ".join(kept) or "none",
         },
     )
+    columns = _columns(published.file)
     lineage = column_lineage(MODELS)
     for model in MODELS:
-        columns = {
-            column: [dg.TableColumnDep(dg.AssetKey(table), name) for table, name in origins]
-            for column, origins in lineage[model.name].items()
+        origins = {
+            column: [dg.TableColumnDep(dg.AssetKey(table), name) for table, name in found]
+            for column, found in lineage[model.name].items()
         }
+        rows = query(published.file, f"FROM {model.name} LIMIT {PREVIEW_ROWS}")
         yield dg.MaterializeResult(
             asset_key=model.name,
             data_version=version,
             metadata={
                 "dagster/row_count": published.rows[model.name],
-                "dagster/column_lineage": dg.TableColumnLineage(columns),
+                "dagster/column_schema": columns[model.name],
+                "dagster/column_lineage": dg.TableColumnLineage(origins),
+                "preview": preview(rows, columns[model.name]),
             },
         )
+
+
+def _whole(context: dg.AssetExecutionContext, settings: Settings) -> list[str]:
+    """Benchmarks whose tables in the lake belong together.
+
+    A run of all tables has just made its own benchmark's. Where only some were materialized,
+    such as `warehouse` alone, a benchmark counts if each of its tables is what would be made now:
+    else new descriptions might be published beside old scores.
+    """
+    own = context.run.tags.get("dagster/partition")
+    selected = context.run.asset_selection
+    if own and (selected is None or {dg.AssetKey(name) for name in TABLES} <= selected):
+        return [own]
+    return [name for name in settings.benchmarks if _is_current(settings, name)]
+
+
+def _is_current(settings: Settings, benchmark: str) -> bool:
+    stage = Stage(settings, benchmark)
+    tables = [table for table in CHAIN if REQUESTS not in table.models]  # history is never whole
+    return all(table.is_current(stage) for table in tables)
+
+
+def _columns(file: Path) -> dict[str, dg.TableSchema]:
+    """The columns of every table and SQL model, as the published file describes them."""
+    rows = query(
+        file,
+        "SELECT table_name, column_name, lower(data_type) AS type, coalesce(comment, '') AS text "
+        "FROM duckdb_columns() WHERE database_name = 'warehouse' ORDER BY table_name, column_index",
+    )
+    columns: dict[str, list[dg.TableColumn]] = defaultdict(list)
+    for row in rows.to_dict("records"):
+        columns[row["table_name"]].append(
+            dg.TableColumn(row["column_name"], row["type"], row["text"])
+        )
+    return {name: dg.TableSchema(found) for name, found in columns.items()}
 
 
 @dg.asset(

@@ -286,9 +286,11 @@ class TestBenchmarksApart:
         with pytest.raises(WarehouseError, match="items_add_up"):
             publish(lake, SQL_FOLDER, target, refreshed=["ego_mcq"])
 
-    def test_a_benchmark_that_was_never_published_is_taken_from_the_lake(self, lake, sql, target):
+    def test_a_benchmark_that_was_never_published_waits_for_its_own_run(self, lake, sql, target):
         publish(lake, sql, target, refreshed=["epic_mir"])
-        assert len(query(target, "FROM clip_counts")) == 3
+        assert query(target, "FROM clip_counts")["benchmark"].tolist() == ["epic_mir"]
+        publish(lake, sql, target, refreshed=["ego_mcq"])
+        assert query(target, "FROM clip_counts")["benchmark"].tolist() == ["ego_mcq", "epic_mir"]
 
     def test_a_benchmark_no_longer_wanted_is_not_kept(self, lake, sql, target):
         publish(lake, sql, target)
