@@ -47,7 +47,11 @@ class AudioEmbeddings:
 
 @dataclass(frozen=True)
 class _EncoderResult:
-    """One encoder's rows; `made` are the keys computed now, `failed` the rows that are missing."""
+    """One encoder's rows; `made` are the keys computed now, `failed` the rows that failed now.
+
+    What is left out for good (training recordings, vectors that nobody brought) has not failed:
+    another run would find it no more than this one.
+    """
 
     rows: list[dict[str, Any]]
     exclusions: list[dict[str, Any]]
@@ -204,14 +208,15 @@ def _fuse(
         }
         for clip_id, seed in complete
     ]
-    missing = {clip_id for clip_id, _ in everything.keys() - set(complete)}
+    missing = {clip_id for clip_id, _ in everything.keys() - set(complete)} | {
+        row["item_id"] for part in parts for row in by_name[part].exclusions
+    }
     return _EncoderResult(
         fused,
         [
             _exclusion("clip", clip_id, name, NO_VECTOR, "not all fused encoders have one")
-            for clip_id in missing
+            for clip_id in sorted(missing)
         ],
-        failed=len(everything) - len(complete),
     )
 
 
@@ -239,7 +244,6 @@ def _look_up(
             _exclusion("clip", clip_id, encoder.name, NO_VECTOR, f"none in {encoder.audio_file}")
             for clip_id in absent
         ],
-        failed=len(absent) * len(seeds),
     )
 
 

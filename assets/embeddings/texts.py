@@ -66,9 +66,9 @@ def embed_texts(
         previous: the last `text_embeddings`, to tell new from stale rows.
 
     Returns:
-        Table `text_embeddings`, and the counts. A text that an encoder has no vector of (of
-        precomputed ones) has no row and counts as failed; an encoder that can't run has none at
-        all, and is listed with the clips' exclusions.
+        Table `text_embeddings`, and the counts. A text that nobody brought a vector of has no
+        row: scoring says what that costs. An encoder that can't run has none at all, and is
+        listed with the clips' exclusions.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     made: set[str] = set()
@@ -88,8 +88,7 @@ def embed_texts(
     table = TEXT_EMBEDDINGS.frame(
         {"benchmark": benchmark, **row} for rows in by_name.values() for row in rows
     )
-    failed = len(by_name) * len(texts) - len(table)
-    return table, count(table, previous, made, failed, item=["text_id", "encoder"])
+    return table, count(table, previous, made, failed=0, item=["text_id", "encoder"])
 
 
 def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> list[dict[str, Any]]:
