@@ -119,9 +119,12 @@ def test_a_tables_page_shows_columns_rows_and_first_rows(page, materialized, liv
         page.get_by_text(column.name, exact=True).first.wait_for()
 
 
-def test_a_papers_table_shows_its_query_and_its_rows(page, materialized, live):
+def test_a_papers_table_shows_its_query_columns_and_rows(page, materialized, live):
     page.goto("/assets/paper_table_3")
     page.get_by_text("Row count").wait_for()
     rows = live.published("SELECT * FROM paper_table_3")
     assert page.get_by_text(str(len(rows)), exact=True).count() >= 1
     page.get_by_text("SELECT", exact=True).first.wait_for()
+    page.get_by_text("Columns", exact=True).first.wait_for()
+    preview = page.get_by_role("row", name=re.compile("^preview"))
+    preview.get_by_text(BENCHMARK, exact=True).first.wait_for()
