@@ -19,7 +19,7 @@ test: $(VENV)/.all            ## install everything and run the tests that are n
 	$(BIN)/python -m pytest -q -m "not slow"
 
 slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.all           ## format, lint, types, house rules
 	$(BIN)/ruff format --check .
