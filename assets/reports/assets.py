@@ -113,7 +113,8 @@ def _whole(context: dg.AssetExecutionContext, settings: Settings) -> list[str]:
     """
     own = context.run.tags.get("dagster/partition")
     selected = context.run.asset_selection
-    if own and (selected is None or {dg.AssetKey(name) for name in TABLES} <= selected):
+    # A run started in this process (`sound-approach run`) has an empty selection: all of the job.
+    if own and (not selected or {dg.AssetKey(name) for name in TABLES} <= selected):
         return [own]
     return [name for name in settings.benchmarks if _is_current(settings, name)]
 

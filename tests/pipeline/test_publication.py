@@ -83,6 +83,7 @@ def test_an_edit_that_came_half_way_waits_for_the_rest(project):
 
 def test_a_run_of_all_tables_publishes_its_own_benchmark(project):
     assert project.whole(BENCHMARK) == [BENCHMARK]
+    assert project.whole(BENCHMARK, selected=[]) == [BENCHMARK]
     assert project.whole(BENCHMARK, selected=[*TABLES, "warehouse"]) == [BENCHMARK]
 
 
