@@ -1,5 +1,5 @@
 # Each target sets up the virtual environment by itself when it is missing or out of date.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 CONFIG ?= configs/sample.yaml

@@ -16,6 +16,7 @@ from support.retrieval_tables import (
 )
 
 from assets.retrieval.galleries import RetrievalError
+from assets.retrieval.intervals import holm
 from assets.retrieval.scoring import score_queries
 from assets.retrieval.summaries import aggregate_scores, compare_variants
 from resources.settings import MetricsSettings
@@ -223,6 +224,20 @@ def test_variants_are_compared_over_the_queries_that_both_have():
     assert value(comparisons, "delta", **where) == -1
     assert value(comparisons, "queries", **where) == 2
     assert value(scores, "queries", variant="p1", **{k: where[k] for k in list(where)[2:]}) == 2
+
+
+def test_each_metric_is_corrected_for_its_own_comparisons():
+    shuffled = {DESCRIBED[text]: AXES[(n + 1) % 3] for n, text in enumerate(TEXTS)}
+    given = described(DESCRIBED, shuffled)
+    comparisons = compare_variants(given, score_queries(given, SETTINGS)[0], SETTINGS)
+    keys = ["metric", "relevance_kind", "similarity", "recall_rule"]
+    families = comparisons.astype(dict.fromkeys(keys, object)).groupby(keys, dropna=False)
+    assert families.ngroups > 1
+    for _, rows in families:
+        expected = holm(rows["p_value"].to_numpy(dtype=float))
+        np.testing.assert_allclose(rows["p_holm"], expected)
+    everything = holm(comparisons["p_value"].to_numpy(dtype=float))
+    assert not np.allclose(comparisons["p_holm"], everything, equal_nan=True)
 
 
 def test_equal_variants_differ_by_nothing():
