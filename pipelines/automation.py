@@ -13,7 +13,7 @@ import dagster as dg
 from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
-from pipelines.jobs import REFRESH
+from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.spending import too_dear
 from resources.settings import Settings, SettingsError
 from resources.table_assets import ProjectConfig
@@ -22,7 +22,6 @@ INPUTS_TAG = "sound_approach/inputs"
 """The fingerprint of what a run read when it started."""
 ASKED_TAG = "sound_approach/asked_for"
 """The fingerprint for which the sensor asked for a run."""
-PARTITION_TAG = "dagster/partition"
 TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
 

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.reports.assets import CHAIN, report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
+from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh
 from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
@@ -24,7 +25,7 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
             *(check.definition(benchmarks) for check in CHECKS),
         ],
         jobs=[refresh()],
-        sensors=[inputs_changed(tuple(settings.benchmarks))],
+        sensors=[inputs_changed(tuple(settings.benchmarks)), failure_told],
         schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],
         resources={"project": project, "lake": LakeIOManager(project=project)},
         executor=dg.in_process_executor,

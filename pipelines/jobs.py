@@ -15,6 +15,8 @@ from assets.embeddings.assets import EMBEDDING_CHECKS
 from resources.table_assets import TableCheck
 
 REFRESH = "refresh"
+PARTITION_TAG = "dagster/partition"
+"""On a run: its benchmark."""
 
 CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS)
 """What is checked beyond the table models."""

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pipelines.definitions import build_definitions
+from pipelines.failures import root_cause
 from pipelines.instance import prepare_home
 from pipelines.jobs import REFRESH
 from resources.settings import Settings
@@ -96,7 +97,7 @@ def _run(
         elif event.is_step_success:
             progress.advance(task)
         elif event.is_step_failure:
-            outcome.errors.append(f"{event.step_key}: {_root_cause(event.step_failure_data.error)}")
+            outcome.errors.append(f"{event.step_key}: {root_cause(event.step_failure_data.error)}")
         elif event.is_step_materialization:
             _count(outcome, event.step_materialization_data.materialization)
 
@@ -120,10 +121,3 @@ def _count(outcome: Outcome, materialization: dg.AssetMaterialization) -> None:
     outcome.counts[materialization.asset_key.path[-1]] = Counter(
         {name: count for name, count in counts.items() if count is not None}
     )
-
-
-def _root_cause(error: object) -> str:
-    """The innermost error's own message, without Dagster's wrapping and traceback."""
-    while getattr(error, "cause", None) is not None:
-        error = error.cause  # type: ignore[attr-defined]
-    return str(getattr(error, "message", error)).strip()

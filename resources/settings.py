@@ -343,12 +343,33 @@ class MetricsSettings(Strict):
     seed: int = 0
 
 
+class FailureHookSettings(Strict):
+    """Who is told that an unattended run has failed: a command, a web address, or both.
+
+    Attributes:
+        command: a program and its arguments, run without a shell in the config's base folder; it
+            reads the message on its standard input.
+        webhook: where the message is posted, http or https. If the address is itself a secret,
+            write it as `${NAME}`.
+    """
+
+    command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    webhook: Annotated[str, Field(pattern=r"^https?://[^\s/]")] | None = None
+
+    @model_validator(mode="after")
+    def _somebody_is_told(self) -> FailureHookSettings:
+        if self.command is None and self.webhook is None:
+            raise ValueError("name a `command:` (a list of arguments) or a `webhook:`")
+        return self
+
+
 class AutomationSettings(Strict):
-    """What may happen unasked."""
+    """What may happen unasked, and who is told when it fails."""
 
     nightly: str = "0 3 * * *"
     settle_s: float = Field(default=3.0, ge=0)
     max_usd_per_change: float = Field(default=1.0, ge=0)
+    on_failure: FailureHookSettings | None = None
 
 
 class Settings(Strict):
@@ -440,6 +461,11 @@ class Settings(Strict):
         return self
 
     @property
+    def base(self) -> Path:
+        """The folder at which relative paths of the config start."""
+        return base_of(self.config_file)
+
+    @property
     def lake_dir(self) -> Path:
         """Where the Parquet tables lie."""
         return self.output / "lake"
@@ -481,6 +507,12 @@ def selected_config() -> Path:
     return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()
 
 
+def base_of(config_file: Path) -> Path:
+    """The folder at which relative paths of a config start."""
+    folder = config_file.parent
+    return folder.parent if folder.name == "configs" else folder
+
+
 def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:
     """Read and check a config.
 
@@ -492,7 +524,7 @@ def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings
         SettingsError: the file is missing, no YAML, or has problems; all are listed.
     """
     path = (config_file or selected_config()).resolve()
-    base = path.parent.parent if path.parent.name == "configs" else path.parent
+    base = base_of(path)
     raw = _read_yaml(path)
     raw = {**raw, **{key: value for key, value in overrides.items() if value is not None}}
     own = base / "prompts"

@@ -4,7 +4,8 @@ import dagster as dg
 import pytest
 
 from pipelines import automation
-from pipelines.automation import ASKED_TAG, INPUTS_TAG, PARTITION_TAG, decide
+from pipelines.automation import ASKED_TAG, INPUTS_TAG, decide
+from pipelines.jobs import PARTITION_TAG
 
 
 @dg.op

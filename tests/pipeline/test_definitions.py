@@ -80,6 +80,7 @@ def test_job_sensor_and_schedule(repository):
     sensor = repository.get_sensor_def("inputs_changed")
     assert sensor.minimum_interval_seconds == 10
     assert sensor.default_status.value == "RUNNING"
+    assert repository.get_sensor_def("failure_told").default_status.value == "RUNNING"
     assert repository.get_schedule_def("nightly").cron_schedule == "0 3 * * *"
 
 

@@ -23,9 +23,9 @@ import dagster as dg
 import pandas as pd
 from support.sample_project import sample_project
 
-from pipelines.automation import INPUTS_TAG, PARTITION_TAG
+from pipelines.automation import INPUTS_TAG
 from pipelines.inputs import fingerprint
-from pipelines.jobs import REFRESH
+from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.run import COUNTED
 from resources.settings import PROJECT_ROOT, Settings, load_settings
 from resources.warehouse import query
