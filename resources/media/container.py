@@ -14,6 +14,8 @@ from resources.media.decoding import BLOCK, DAMAGED, NO_AUDIO_STREAM, NO_DECODER
 _JITTER_S = 0.02
 """Time stamps off by less are rounding (Matroska counts milliseconds), not a gap."""
 _LONGEST_GAP_S = 3600.0
+_RUN_UP_S = 1.0
+"""Decoded before the place of a jump: codecs need some frames to settle."""
 _CONTAINER_TICKS = 1e6
 """FFmpeg counts a container's length in microseconds."""
 _CONTAINER_TOLERANCE_S = 1.0
@@ -66,6 +68,30 @@ class ContainerAudio:
 
     def skip_to(self, sample: int) -> None:
         """Nothing: a compressed stream is exact only when decoded from its start."""
+
+    def jump_to(self, sample: int) -> None:
+        """Move `position` to shortly before a sample, without decoding what lies between.
+
+        For ears, not for vectors: what follows is placed by its time stamps alone, so it may lie
+        some samples beside what decoding from the start gives.
+
+        Raises:
+            MediaError: the file is damaged there, or ends before.
+        """
+        import av
+
+        seconds = max(0.0, sample / self.sample_rate - _RUN_UP_S)
+        try:
+            self._container.seek(int(seconds / self._stream.time_base), stream=self._stream)
+        except (av.FFmpegError, OSError) as error:
+            raise MediaError(DAMAGED, f"no jump to {seconds:.3f} s: {_words(error)}") from error
+        self._frames = self._container.decode(self._stream)
+        first = self._next_frame()
+        if first is None:
+            raise MediaError(DAMAGED, f"it ends before {seconds:.3f} s")
+        if first.pts is not None:
+            self.position = max(0, round(first.pts * self._samples_a_tick))
+        self._frames = itertools.chain([first], self._frames)
 
     def read_block(self) -> np.ndarray:
         """The next block (see `Audio`)."""

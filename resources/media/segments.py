@@ -55,7 +55,7 @@ def read_segments(
         MediaError: the recording is damaged, has no audio, or ends before a segment starts.
     """
     with open_audio(path) as audio:
-        for index, samples in _cut(audio, segments):
+        for index, samples in cut(audio, segments):
             yield index, resample(samples, audio.sample_rate, rate or audio.sample_rate)
 
 
@@ -64,7 +64,8 @@ def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     return samples if rate == target else soxr.resample(samples, rate, target, quality="HQ")
 
 
-def _cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+def cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple[int, np.ndarray]]:
+    """The same at the stored rate, out of a recording that is open (see `read_segments`)."""
     waiting = deque(sorted(_bounds(audio.sample_rate, segments)))
     open_segments: list[_Segment] = []
     while waiting or open_segments:

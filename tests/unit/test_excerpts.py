@@ -6,9 +6,18 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from support.media_files import noise, write_audio, write_video
 
+from resources.media.container import ContainerAudio
 from resources.media.decoding import MediaError
-from resources.media.excerpts import RATE, as_mp3, cut_excerpts, data_url
+from resources.media.excerpts import (
+    RATE,
+    as_flac,
+    as_mp3,
+    cut_excerpts,
+    data_url,
+    read_excerpt,
+)
 
 
 def tone(frequency, seconds, rate=48_000):
@@ -57,3 +66,52 @@ def test_a_data_url_carries_the_file():
     url = data_url(b"abc")
     assert url.startswith("data:audio/mpeg;base64,")
     assert base64.b64decode(url.partition(",")[2]) == b"abc"
+
+
+def with_click(seconds: float, at: float, rate: int) -> np.ndarray:
+    samples = np.zeros((round(seconds * rate), 1), np.float32)
+    samples[round(at * rate) : round(at * rate) + 40] = 0.9
+    return samples
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg"])
+def test_an_excerpt_of_a_sound_file_is_its_samples(tmp_path, name):
+    path = write_audio(tmp_path / name, noise(5.0))
+    stored, rate = soundfile.read(path, dtype="float32")
+    excerpt = read_excerpt(path, 2.5, 3.25)
+    assert excerpt.rate == rate
+    assert np.array_equal(excerpt.samples, stored[round(2.5 * rate) : round(3.25 * rate)])
+
+
+def test_a_jump_into_a_long_video_lands_where_the_sound_is(tmp_path):
+    path = write_video(tmp_path / "a.mp4", with_click(90.0, 80.5, 48_000), seconds=90.0)
+    excerpt = read_excerpt(path, 80.0, 81.0)
+    heard = np.abs(excerpt.samples).argmax() / excerpt.rate
+    assert heard == pytest.approx(0.5, abs=0.03)
+    assert len(excerpt.samples) == pytest.approx(48_000, abs=1)
+
+
+def test_what_lies_before_a_jump_is_not_decoded(tmp_path, monkeypatch):
+    path = write_video(tmp_path / "a.mp4", with_click(90.0, 80.5, 48_000), seconds=90.0)
+    decoded = []
+    placed = ContainerAudio._placed
+    monkeypatch.setattr(
+        ContainerAudio, "_placed", lambda self, frame: decoded.append(1) or placed(self, frame)
+    )
+    read_excerpt(path, 80.0, 81.0)
+    assert len(decoded) * 1024 / 48_000 < 5
+
+
+def test_a_missing_recording_is_named(tmp_path):
+    with pytest.raises(MediaError, match=r"gone\.wav"):
+        read_excerpt(tmp_path / "gone.wav", 0, 1)
+    with pytest.raises(MediaError, match=r"gone\.mp4"):
+        read_excerpt(tmp_path / "gone.mp4", 0, 1)
+
+
+def test_flac_keeps_every_sample(tmp_path):
+    path = write_audio(tmp_path / "a.wav", noise(2.0))
+    excerpt = read_excerpt(path, 0.5, 1.5)
+    lossless, rate = soundfile.read(io.BytesIO(as_flac(excerpt)), dtype="float32")
+    assert rate == excerpt.rate
+    assert np.abs(lossless - excerpt.samples).max() < 1e-4
