@@ -7,14 +7,16 @@ need no case of their own.
 """
 
 from dataclasses import dataclass
+from itertools import takewhile
 
 import dagster as dg
+from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
-from pipelines.spending import too_dear
+from pipelines.spending import allow
 from resources.settings import Settings, SettingsError
 from resources.table_assets import ProjectConfig
 
@@ -22,6 +24,10 @@ INPUTS_TAG = "sound_approach/inputs"
 """The fingerprint of what a run read when it started."""
 ASKED_TAG = "sound_approach/asked_for"
 """The fingerprint for which the sensor asked for a run."""
+BUDGET_TAG = "sound_approach/budget_usd"
+"""What a run may spend on answers at most: set by the sensor, or by hand in the launchpad."""
+PAID_TAG = "sound_approach/paid_before_usd"
+"""What the ledger had paid in all when the sensor asked for a run."""
 TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
 
@@ -29,11 +35,19 @@ FAILURES_BEFORE_WAITING = 4
 class TaggedProject(ProjectConfig):
     """The config resource; through it each run says that it is alive, and what it starts from."""
 
+    _bound_usd: float | None = PrivateAttr(default=None)
+
+    def settings(self) -> Settings:
+        """The config as it is now, under the bound that the run's tag sets."""
+        return super().settings().bounded(self._bound_usd)
+
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Tag the run, however it was launched, before its first step reads anything."""
         run = context.run
         if run is None or context.instance is None:
             return
+        if BUDGET_TAG in run.tags:
+            self._bound_usd = float(run.tags[BUDGET_TAG])
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
         benchmark = run.tags.get(PARTITION_TAG)
@@ -44,11 +58,18 @@ class TaggedProject(ProjectConfig):
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to start `refresh` for one benchmark, and why (not)."""
+    """Whether to start `refresh` for one benchmark, and why (not).
+
+    Attributes:
+        wanted: the fingerprint of what is wanted now.
+        paid_before: what the ledger had paid before each of the last runs that the sensor asked
+            for and that wanted the same, newest first.
+    """
 
     start: bool
     reason: str
     wanted: str = ""
+    paid_before: tuple[float, ...] = ()
 
 
 def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> Decision:
@@ -61,7 +82,7 @@ def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> 
     if runs and not runs[0].is_finished:
         return Decision(False, "a run is under way")
     wanted = fingerprint(settings, benchmark)
-    return Decision(*_judge(runs, wanted), wanted)
+    return Decision(*_judge(runs, wanted), wanted, _paid_before(runs, wanted))
 
 
 def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
@@ -80,6 +101,11 @@ def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
     if len(runs) > 1 and all(in_vain[:2]) and not any(same[:2]):
         return False, "runs see other inputs than these definitions do: reload definitions"
     return True, "inputs have changed"
+
+
+def _paid_before(runs: list[dg.DagsterRun], wanted: str) -> tuple[float, ...]:
+    tags = takewhile(lambda tags: tags.get(ASKED_TAG) == wanted, (run.tags for run in runs))
+    return tuple(float(each[PAID_TAG]) for each in tags if PAID_TAG in each)
 
 
 def ask(
@@ -103,10 +129,15 @@ def ask(
     for benchmark in benchmarks:
         if benchmark in settings.benchmarks:
             decision = decide(instance, settings, benchmark)
-            dear = too_dear(settings, benchmark, decision.wanted) if decision.start else None
-            notes.append(f"{benchmark}: {dear or decision.reason}")
-            if decision.start and not dear:
+            if not decision.start:
+                notes.append(f"{benchmark}: {decision.reason}")
+                continue
+            allowed = allow(settings, benchmark, decision.wanted, decision.paid_before)
+            notes.append(f"{benchmark}: {allowed.refusal or decision.reason}")
+            if allowed.refusal is None:
                 tags = {INPUTS_TAG: decision.wanted, ASKED_TAG: decision.wanted}
+                if allowed.usd is not None:
+                    tags |= {BUDGET_TAG: f"{allowed.usd:.6f}", PAID_TAG: f"{allowed.paid_usd:.6f}"}
                 requests.append(dg.RunRequest(partition_key=benchmark, tags=tags))
     if requests:
         return dg.SensorResult(run_requests=requests)

@@ -497,6 +497,11 @@ class Settings(Strict):
         model = self.language_model.model_copy(update={"budget_usd": usd})
         return self.model_copy(update={"language_model": model})
 
+    def bounded(self, usd: float | None) -> Settings:
+        """The same config with a budget of at most so much for one run; None: as it is."""
+        own = getattr(self.language_model, "budget_usd", None)
+        return self.with_budget(usd if own is None or usd is None else min(own, usd))
+
     def media_patterns(self, benchmark: str) -> tuple[str, ...]:
         """The patterns by which a benchmark's recordings are found."""
         return self.benchmarks[benchmark].media or self.media

@@ -53,6 +53,8 @@ class PlanRow:
     Attributes:
         wanted: its questions; `wanted = known + quarantined + in_batch + to_ask`.
         usd: None where the model's price is unknown.
+        budget_usd: with which all of it is asked for sure, since the most that a request can cost
+            is set aside before it leaves: in a batch for all at once. None likewise.
         basis: whether the range comes from what was observed, or from assumptions.
     """
 
@@ -68,6 +70,7 @@ class PlanRow:
     prompt_tokens: Range
     completion_tokens: Range
     usd: Range | None
+    budget_usd: float | None
     basis: Literal["observed", "assumed"]
 
 
@@ -101,13 +104,15 @@ def plan_benchmark(
         wanted = {question.key: question for question in questions}
         check = check_for(prompt, visual_words)
         known = sort_known(wanted, ledger.look_up(wanted), check, settings.max_answers)
+        batch = settings.mode == "batch"
         intents = [
-            make_intent(group, settings.response_format, prices)
+            make_intent(group, settings.response_format, prices, batch)
             for group in group_questions(known.to_ask)
         ]
         observed = ledger.observed(prompt.variant, prompt.model)
         prompt_tokens = _prompt_tokens([len(intent.body) for intent in intents], observed)
         completion_tokens = _completion_tokens(prompt, known.to_ask, observed)
+        usd = _usd(prompt.model, prompt_tokens, completion_tokens, batch, prices)
         rows.append(
             PlanRow(
                 benchmark=benchmark,
@@ -121,7 +126,8 @@ def plan_benchmark(
                 requests=len(intents),
                 prompt_tokens=prompt_tokens,
                 completion_tokens=completion_tokens,
-                usd=_usd(prompt.model, prompt_tokens, completion_tokens, settings, prices),
+                usd=usd,
+                budget_usd=_budget_usd(usd, [i.reserved_usd or 0.0 for i in intents], batch),
                 basis="observed" if len(observed) >= ENOUGH else "assumed",
             )
         )
@@ -134,6 +140,21 @@ def total_usd(rows: Sequence[PlanRow]) -> Range | None:
     if any(usd is None for usd in asking):
         return None
     return sum((usd for usd in asking if usd is not None), Range(0.0, 0.0))
+
+
+def total_budget_usd(rows: Sequence[PlanRow]) -> float | None:
+    """The budget with which everything is asked; None where a row that asks has no price."""
+    budgets = [row.budget_usd for row in rows if row.to_ask]
+    if any(usd is None for usd in budgets):
+        return None
+    return sum(usd for usd in budgets if usd is not None)
+
+
+def _budget_usd(usd: Range | None, reserved: Sequence[float], batch: bool) -> float | None:
+    """Online the price and, for the last request to leave, the most that it can cost."""
+    if usd is None:
+        return None
+    return sum(reserved) if batch else usd.high + max(reserved, default=0.0)
 
 
 def _prompt_tokens(lengths: Sequence[int], observed: Sequence[Observed]) -> Range:
@@ -164,10 +185,9 @@ def _usd(
     model: str,
     prompt_tokens: Range,
     completion_tokens: Range,
-    settings: OpenAISettings,
+    batch: bool,
     prices: Prices,
 ) -> Range | None:
-    batch = settings.mode == "batch"
     low = prices.cost(model, int(prompt_tokens.low), int(completion_tokens.low), batch)
     high = prices.cost(
         model, math.ceil(prompt_tokens.high), math.ceil(completion_tokens.high), batch

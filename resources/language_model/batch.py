@@ -75,7 +75,9 @@ class BatchSender:
             require_prices(self.prices, asking)
         given_up: dict[str, str] = {}
         for intents in self._batches(asking, given_up):
-            self.ledger.intend_batch(uuid.uuid4().hex, server_url(self.settings), intents)
+            batch = uuid.uuid4().hex
+            self.ledger.intend_batch(batch, server_url(self.settings), intents)
+            self.desk.reserved.add(batch)
         self.desk.bring_in(self.settings.batch_wait_s, spent)
         stored = self.ledger.look_up(item.question.key for item in asking)
         for item in asking:
@@ -118,6 +120,8 @@ class BatchDesk:
         self.ledger = ledger
         self.prices = prices
         self.budget = budget
+        self.reserved: set[str] = set()
+        """Batches that the budget holds a reservation for; an earlier run's are not among them."""
 
     def bring_in(self, wait_s: float, spent: Spent) -> None:
         """Submit, adopt, poll and collect, until all are in or the time is over.
@@ -212,7 +216,7 @@ class BatchDesk:
         for outcome, _ in settled:
             if outcome.state == "answered":
                 spent.count(outcome.prompt_tokens, outcome.completion_tokens, outcome.cost_usd)
-        if self.budget:
+        if self.budget and batch.batch in self.reserved:
             for request, (outcome, _) in zip(requests, settled, strict=True):
                 self.budget.settle(request.reserved_usd or 0.0, outcome.cost_usd or 0.0)
         if there.status == "failed":

@@ -357,6 +357,18 @@ class Ledger:
         with self.engine.connect() as connection:
             return [Observed(*row) for row in connection.execute(wanted)]
 
+    def paid_usd(self) -> float:
+        """What all requests have cost; of one on its way, or lost on it, the most it can have."""
+        on_its_way = sa.or_(
+            REQUESTS.c.state.in_(["queued", "sent", "in_batch"]),
+            sa.and_(REQUESTS.c.state == "answered", REQUESTS.c.cost_usd.is_(None)),
+            REQUESTS.c.problem.in_(["lost", "timeout", "connection"]),
+        )
+        unknown = sa.case((on_its_way, REQUESTS.c.reserved_usd), else_=0.0)
+        total = sa.select(sa.func.sum(sa.func.coalesce(REQUESTS.c.cost_usd, unknown)))
+        with self.engine.connect() as connection:
+            return connection.scalar(total) or 0.0
+
     def recorded_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """Answers in the form of a recorded file (see `recorded.py`), where there are any."""
         columns = [ANSWERS.c[name] for name in ("key", "model", "variant", "text", "fields")]

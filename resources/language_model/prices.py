@@ -68,6 +68,11 @@ def load_prices(file: Path | None = None) -> Prices:
         raise LanguageModelError(f"{path}: not a price list: {problems}") from error
 
 
+def show_usd(usd: float) -> str:
+    """An amount as people read it: cents, or finer where there is less than ten of them."""
+    return f"{usd:.2f}" if usd == 0 or usd >= 0.1 else f"{usd:.4f}"
+
+
 def token_bound(body: str, parameters: Mapping[str, Any], questions: int) -> tuple[int, int]:
     """The most tokens that a request can take, in and out.
 

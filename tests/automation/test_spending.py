@@ -67,7 +67,7 @@ def test_above_the_bound_nothing_starts_and_the_remedy_is_said(paid):
     for benchmark in BENCHMARKS:
         assert f"--config {paid.config} --benchmark {benchmark} --budget 0." in said
     assert "describe_zero_shot: 51" in said
-    assert "0.00 USD" in said
+    assert "allows (0.0010 USD)" in said
 
 
 def test_a_price_that_is_not_known_is_no_bound_to_keep(paid):

@@ -85,6 +85,15 @@ def test_a_batch_larger_than_the_budget_is_cut(tmp_path):
         assert budget.reserved_usd == pytest.approx(0)
 
 
+def test_an_earlier_run_s_batch_gives_nothing_back_to_this_run_s_budget(tmp_path):
+    with OpenAIServer(answer_plainly, usage=lambda m, c: (300, 20)) as server:
+        ask(server, tmp_path, TEXTS[:10], **{**BATCHED, "batch_wait_s": 0.0})
+        budget = Budget(0.0)
+        answers = ask(server, tmp_path, budget=budget, **BATCHED)
+        assert (len(answers.answered), len(answers.not_asked)) == (10, 10)
+        assert (budget.spent_usd, budget.reserved_usd) == (0, 0)
+
+
 def test_batches_have_a_largest_size(tmp_path):
     with OpenAIServer(answer_plainly) as server:
         assert len(ask(server, tmp_path, batch_size=8, **BATCHED).answered) == 20

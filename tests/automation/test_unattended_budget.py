@@ -1,0 +1,103 @@
+"""A run that the sensor starts carries its bound: it can't spend more, whatever the plan said."""
+
+import dagster as dg
+import pytest
+from support.asked_project import BENCHMARK, AskedProject
+from support.openai_server import Fault, OpenAIServer
+from support.prompt_files import answer_plainly
+
+from pipelines import spending
+from pipelines.automation import BUDGET_TAG, PAID_TAG, TaggedProject, ask
+from resources.language_model.ledger import Ledger
+from resources.language_model.providers import run_budget
+from resources.tables import DESCRIPTION_EXCLUSIONS
+
+BOUND = 0.0034
+
+
+def cheap(messages, content):
+    return 10, 5
+
+
+def dear(messages, content):
+    """Within what a request can take at most, and far beyond what was seen before."""
+    return 200, 50
+
+
+@pytest.fixture(autouse=True)
+def own_process(monkeypatch):
+    """A run has its process, and so its budget, to itself."""
+    monkeypatch.setattr(spending, "_planned", {})
+    run_budget.cache_clear()
+
+
+@pytest.fixture
+def project(tmp_path):
+    with OpenAIServer(answer_plainly, usage=cheap) as server:
+        yield AskedProject(tmp_path / "project", server, [f"cut onion {n}" for n in range(30)])
+
+
+def tick(project, instance):
+    """The tags of the run that the sensor starts, or why it starts none."""
+    result = ask(instance, TaggedProject(config_file=str(project.config)), (BENCHMARK,))
+    if not result.run_requests:
+        return result.skip_reason.skip_message
+    return dict(result.run_requests[0].tags)
+
+
+def paid(project):
+    with Ledger.in_folder(project.settings.cache_dir) as ledger:
+        return ledger.paid_usd()
+
+
+def test_a_plan_that_was_too_cheap_can_t_pass_the_bound(project):
+    with dg.DagsterInstance.ephemeral() as instance:
+        project.materialize(instance)
+        before = paid(project)
+        assert before > 0
+        project.write_texts([f"open door {n}" for n in range(200)])
+        project.write_config(automation={"max_usd_per_change": BOUND})
+        tags = tick(project, instance)
+        assert (float(tags[BUDGET_TAG]), float(tags[PAID_TAG])) == (BOUND, pytest.approx(before))
+        project.server.usage = dear
+        run_budget.cache_clear()
+        assert project.materialize(instance, **tags).success
+        assert 0.9 * BOUND < paid(project) - before <= BOUND
+        reasons = project.table(DESCRIPTION_EXCLUSIONS)["detail"]
+        assert reasons.str.endswith("over budget").any()
+        assert "nothing has changed" in tick(project, instance)
+
+
+def test_runs_for_the_same_change_share_the_bound(project):
+    answers = 0
+
+    def fail_after_some(number, body):
+        return Fault("status", 500) if sum(project.server.answered.values()) >= answers else None
+
+    bound = 0.005
+    project.write_config(automation={"max_usd_per_change": bound}, max_attempts=1, concurrency=1)
+    project.server.usage = lambda messages, content: (450, 50)
+    project.server.fault = fail_after_some
+    with dg.DagsterInstance.ephemeral() as instance:
+        tags = tick(project, instance)
+        for answers in (10, 45):
+            run_budget.cache_clear()
+            assert not project.materialize(instance, raise_on_error=False, **tags).success
+            spent = paid(project)
+            assert spent == pytest.approx(answers * (450 * 0.15e-6 + 50 * 0.6e-6))
+            last, tags = tags, tick(project, instance)
+            if answers == 10:
+                assert float(tags[BUDGET_TAG]) == pytest.approx(bound - spent, abs=1e-6)
+        assert float(last[BUDGET_TAG]) < bound
+        assert f"of which earlier runs for this change have spent {spent:.4f}" in tags
+        assert f"--benchmark {BENCHMARK} --budget 0.00" in tags
+
+
+def test_a_run_keeps_the_smaller_of_both_budgets(project):
+    project.write_config(budget_usd=0.5)
+    settings = project.settings
+    assert settings.bounded(1.0).language_model.budget_usd == 0.5
+    assert settings.bounded(0.1).language_model.budget_usd == 0.1
+    assert settings.bounded(None).language_model.budget_usd == 0.5
+    project.materialize(**{BUDGET_TAG: "0"})
+    assert project.server.requests == 0

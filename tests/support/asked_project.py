@@ -1,0 +1,130 @@
+"""A small project whose texts are put to a loopback language model: a user's folder, and its doors.
+
+It has one benchmark of its own, `own`: a table of texts beside one recording.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+import yaml
+from support.media_files import noise, write_audio
+from support.openai_server import OpenAIServer
+from support.prompt_files import DESCRIBE, GRADE, write_prompt
+
+from pipelines.definitions import build_definitions
+from pipelines.jobs import REFRESH
+from resources.lake import Lake
+from resources.settings import PROJECT_ROOT, Settings, load_settings
+from resources.table_model import TableModel
+from resources.tables import DESCRIPTIONS, INFORMATIVENESS
+
+BENCHMARK = "own"
+ASKED = (
+    "media",
+    "clips",
+    "captions",
+    "questions",
+    "few_shot_examples",
+    "prompts",
+    "descriptions",
+    "description_exclusions",
+    "informativeness",
+    "informativeness_exclusions",
+    "requests",
+)
+"""What a run makes until all is asked."""
+
+
+class AskedProject:
+    """A folder with config, prompts `plain` (describes) and `grade`, and texts.
+
+    Attributes:
+        config: its file.
+        server: the language model.
+    """
+
+    def __init__(self, folder: Path, server: OpenAIServer, texts: list[str]) -> None:
+        self.folder = folder
+        self.config = folder / "own.yaml"
+        self.server = server
+        (folder / "prompts").mkdir(parents=True)
+        write_audio(folder / "a.wav", noise(2.0))
+        self.write_texts(texts)
+        self.write_prompt()
+        self.write_prompt(**GRADE)
+        self.write_config()
+
+    def write_config(self, automation: dict[str, Any] | None = None, **language_model: Any) -> None:
+        """The config, with changes to the language model's settings."""
+        model = {"provider": "openai", "base_url": self.server.url, **language_model}
+        given = {
+            "benchmarks": {BENCHMARK: {"adapter": "table", "clips": "own.csv"}},
+            "media": ["{video_id}"],
+            "language_model": model,
+            "encoders": {"none": {"kind": "precomputed", "audio": "no", "text": "no"}},
+            "automation": {"settle_s": 0, **(automation or {})},
+        }
+        self.config.write_text(yaml.safe_dump(given))
+
+    def write_texts(self, texts: list[str]) -> None:
+        """The benchmark's table, a clip a text."""
+        with (self.folder / "own.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["clip_id", "media", "start_s", "stop_s", "text"])
+            writer.writerows([n, "a.wav", 0.1, 1.1, text] for n, text in enumerate(texts))
+
+    def write_prompt(self, **changes: Any) -> Path:
+        """A prompt file: `plain`, with changes."""
+        return write_prompt(self.folder / "prompts", **{**DESCRIBE, **changes})
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.config)
+
+    def command(self, *arguments: str, expect: int = 0, **environment: str) -> str:
+        """What `sound-approach` prints in a terminal of 80 columns."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *arguments, "--config", str(self.config)],
+            cwd=PROJECT_ROOT,
+            env={**os.environ, "COLUMNS": "80", **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def materialize(
+        self,
+        instance: dg.DagsterInstance | None = None,
+        raise_on_error: bool = True,
+        **tags: str,
+    ) -> dg.ExecuteInProcessResult:
+        """Make everything until all is asked, as a run of `refresh` with these tags does."""
+        self.settings.dagster_home.mkdir(parents=True, exist_ok=True)
+        job = build_definitions(self.settings).resolve_job_def(REFRESH)
+        return job.execute_in_process(
+            instance=instance,
+            partition_key=BENCHMARK,
+            asset_selection=[dg.AssetKey(name) for name in ASKED],
+            tags=tags,
+            raise_on_error=raise_on_error,
+        )
+
+    def table(self, model: TableModel) -> pd.DataFrame:
+        """A table of the lake."""
+        return Lake(self.settings.lake_dir).read(model, BENCHMARK)
+
+    def levels(self) -> pd.DataFrame:
+        return self.table(INFORMATIVENESS)
+
+    def descriptions(self) -> pd.DataFrame:
+        return self.table(DESCRIPTIONS)
