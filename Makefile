@@ -41,5 +41,5 @@ $(VENV)/.base: pyproject.toml constraints.txt
 
 $(VENV)/.all: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[encoders,test]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[encoders,cluster,test]'
 	@touch $@ $(VENV)/.base

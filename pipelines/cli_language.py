@@ -142,14 +142,19 @@ def restore_ledger(
 
 @contextmanager
 def _ledger(settings: Settings) -> Iterator[Ledger]:
-    from resources.language_model.ledger import Ledger
+    from resources.language_model.providers import ledger_of
+    from resources.language_model.question import LanguageModelError
 
     if not isinstance(settings.language_model, OpenAISettings):
         raise stop(
             f"{settings.config_file}: answers come from a recorded file: there is no ledger and "
             "nothing to pay."
         )
-    with Ledger.in_folder(settings.cache_dir) as ledger:
+    try:
+        ledger = ledger_of(settings)
+    except LanguageModelError as error:
+        raise stop(str(error)) from error
+    with ledger:
         yield ledger
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
-import shutil
 import time
 from pathlib import Path
 
 import dagster as dg
 from filelock import FileLock, Timeout
 
+from resources.remote import require
 from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings
 
 TEMPLATE = PROJECT_ROOT / "dagster.yaml"
+STORAGE_MARK = "# -- from the config's `dagster_storage`; written anew at every start --\n"
 STARTING_S = 60.0
 """A run that started less than this ago may not have come to its sign of life yet."""
 
@@ -25,17 +27,34 @@ def prepare_home(settings: Settings) -> Path:
 
     Two first starts at once are kept apart by a file lock: Dagster's own set-up of a new
     SQLite storage is not safe against a second one.
+
+    Raises:
+        ExtraMissingError: the config names a `dagster_storage`, and its driver is not installed.
     """
+    if settings.dagster_storage:
+        require("dagster_postgres", "dagster_storage")
     home = settings.dagster_home
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
     with FileLock(home / ".setup.lock"):
-        if not (home / "dagster.yaml").exists():
-            shutil.copyfile(TEMPLATE, home / "dagster.yaml")
+        file = home / "dagster.yaml"
+        text = (file if file.exists() else TEMPLATE).read_text(encoding="utf-8")
+        wanted = _with_storage(text, settings.dagster_storage)
+        if not file.exists() or wanted != text:
+            file.write_text(wanted, encoding="utf-8")
         with dg.DagsterInstance.get() as instance:
             instance.get_run_records(limit=1)
     return home
+
+
+def _with_storage(text: str, url: str | None) -> str:
+    """Dagster's settings with this database for runs and events; all that a user edited stays."""
+    own = text.partition(STORAGE_MARK)[0]
+    if url is None:
+        return own
+    driver = url.replace("postgresql://", "postgresql+psycopg2://", 1)  # Dagster's; ours is newer
+    return f"{own}{STORAGE_MARK}storage:\n  postgres:\n    postgres_url: {json.dumps(driver)}\n"
 
 
 def show_alive(home: Path, run_id: str) -> None:
@@ -54,11 +73,14 @@ def fail_dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:
     """Report runs as failed whose process is gone, and free their places in the pools.
 
     Dagster can't tell: after a power cut, or when everything was killed, it would count such a
-    run as under way for ever, and hold back whatever waits for it.
+    run as under way for ever, and hold back whatever waits for it. Runs that a cluster's launcher
+    put on other machines are that launcher's to watch.
 
     Returns:
         Their ids.
     """
+    if not isinstance(instance.run_launcher, dg.DefaultRunLauncher):
+        return []
     statuses = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
     dead = []
     for record in instance.get_run_records(dg.RunsFilter(statuses=statuses)):

@@ -9,6 +9,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
+from resources.remote import ExtraMissingError, require
 from resources.settings import Settings, SettingsError, load_settings
 
 console = Console()
@@ -37,7 +38,9 @@ def read_settings(config: Path | None, limit: int | None = None) -> Settings:
     """The config, its sample synthesised if it is made of one; all its problems end the command."""
     try:
         settings = load_settings(config, limit=limit)
-    except SettingsError as error:
+        for key, package in settings.cluster_packages.items():
+            require(package, key)
+    except (SettingsError, ExtraMissingError) as error:
         raise stop(str(error)) from error
     if settings.sample:
         from resources.sample import write_sample

@@ -25,7 +25,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
+from resources.remote import SECRET, DatabaseAddress
 from resources.sources import SOURCES_FOLDER
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -391,6 +393,10 @@ class Settings(Strict):
     seeds: tuple[int, ...] = (0,)
     metrics: MetricsSettings = MetricsSettings()
     automation: AutomationSettings = AutomationSettings()
+    ledger: DatabaseAddress | None = None
+    """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
+    dagster_storage: DatabaseAddress | None = None
+    """Where Dagster keeps runs and events, if not in SQLite files under `output`."""
     limit: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="before")
@@ -431,9 +437,10 @@ class Settings(Strict):
     @classmethod
     def _forbid_keys(cls, value: Any) -> Any:
         if isinstance(value, Mapping) and "api_key" in value:
-            raise ValueError(
+            raise PydanticCustomError(
+                SECRET,
                 "no key belongs in a file: set the environment variable that "
-                "`api_key_variable` names (default OPENAI_API_KEY)"
+                "`api_key_variable` names (default OPENAI_API_KEY)",
             )
         return value
 
@@ -489,6 +496,12 @@ class Settings(Strict):
     def dagster_home(self) -> Path:
         """Dagster's own home: runs, events, sensors' state."""
         return self.output / "dagster_home"
+
+    @property
+    def cluster_packages(self) -> dict[str, str]:
+        """By key of this config what it needs of the extra `cluster`."""
+        needed = {"ledger": "psycopg", "dagster_storage": "dagster_postgres"}
+        return {key: package for key, package in needed.items() if getattr(self, key)}
 
     def with_budget(self, usd: float | None) -> Settings:
         """The same config with another budget for one run, where answers are to be paid at all."""
@@ -599,4 +612,6 @@ def _problem(item: Any) -> str:
         return f"{place}: unknown key; remove it or mend its spelling"
     if item["type"] == "missing":
         return f"{place}: missing"
+    if item["type"] == SECRET:
+        return f"{place}: {item['msg']}"
     return f"{place}: {item['msg']} (given: {item['input']!r:.120})"

@@ -1,7 +1,7 @@
 """The ledger: what was asked, what is being asked now, and every answer, for good.
 
 One row an answer (by key) and one row a request, in a database that several processes may use at
-once. SQLAlchemy Core over SQLite in WAL mode; the URL is the seam to another database.
+once: SQLAlchemy Core over SQLite in WAL mode, or PostgreSQL by URL (see `ledger_database`).
 
 What holds it together:
 - a question is *claimed* before it is asked, so that of two processes one pays. A claim ends when

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_database import (
     ANSWERS,
+    CHUNK,
     MEMBERS,
+    METADATA,
     REQUESTS,
     chunks,
     transaction,
@@ -26,15 +28,32 @@ def back_up(ledger: Ledger, file: Path) -> None:
     """Write a copy that is whole in itself, also while others write.
 
     Raises:
-        LanguageModelError: the file is there already, or the ledger is no SQLite file.
+        LanguageModelError: the file is there already.
     """
     if file.exists():
         raise LanguageModelError(f"{file} is there already: a backup overwrites nothing")
-    if ledger.engine.dialect.name != "sqlite":
-        raise LanguageModelError("this ledger is no SQLite file: use its database's own tools")
     file.parent.mkdir(parents=True, exist_ok=True)
+    if ledger.engine.dialect.name != "sqlite":
+        _copy_into_file(ledger.engine, file)
+        return
     with ledger.engine.connect().execution_options(transaction=False) as connection:
         connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
+
+
+def _copy_into_file(engine: sa.Engine, file: Path) -> None:
+    """Copy another database's tables, as they are at one moment, into a new SQLite file."""
+    unfinished = file.with_name(f"{file.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    copy = sa.create_engine(f"sqlite:///{unfinished}")
+    one_moment = engine.connect().execution_options(isolation_level="REPEATABLE READ")
+    with one_moment as source, copy.begin() as target:
+        METADATA.create_all(target)
+        for table in METADATA.sorted_tables:
+            rows = source.execute(sa.select(table)).mappings()
+            for part in rows.partitions(CHUNK):
+                target.execute(sa.insert(table), [dict(row) for row in part])
+    copy.dispose()
+    unfinished.replace(file)
 
 
 def restore(ledger: Ledger, file: Path) -> int:

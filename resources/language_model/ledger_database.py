@@ -1,4 +1,7 @@
-"""The ledger's tables, and the database that they lie in: SQLite in WAL mode, or another by URL."""
+"""The ledger's tables, and the database that they lie in: SQLite in WAL mode, or PostgreSQL.
+
+Both promise the same: a commit is durable, and of several processes one writes at a time.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,29 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from resources.language_model.question import LanguageModelError
+from resources.remote import require
 
 CHUNK = 500
 """Keys in one statement; SQLite's limit on variables is far above."""
 
+ONE_WRITER = 0x1ED6E5
+"""The number of PostgreSQL's advisory lock that whoever writes holds, as SQLite's write lock."""
+
 METADATA = sa.MetaData()
+
+
+class _Text(sa.types.TypeDecorator[str]):
+    """Any text. PostgreSQL refuses the character NUL: there its printable sign stands for it."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Make a text fit for the database."""
+        if value is None or dialect.name != "postgresql":
+            return value
+        return value.replace("\x00", "\N{SYMBOL FOR NULL}")
+
 
 ANSWERS = sa.Table(
     "answers",
@@ -23,12 +44,12 @@ ANSWERS = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),  # open, in_batch, answered, failed
     sa.Column("variant", sa.Text, nullable=False),
     sa.Column("text_id", sa.String(16), nullable=False),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", _Text, nullable=False),
     sa.Column("fields", sa.Text),
-    sa.Column("model", sa.Text),
-    sa.Column("raw", sa.Text),
+    sa.Column("model", _Text),
+    sa.Column("raw", _Text),
     sa.Column("problem", sa.String(16)),
-    sa.Column("detail", sa.Text),
+    sa.Column("detail", _Text),
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("request_id", sa.String(32)),
     sa.Column("owner", sa.Text, index=True),
@@ -46,7 +67,7 @@ REQUESTS = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, default=0),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("answer_schema", sa.Text, nullable=False),
-    sa.Column("raw_answer", sa.Text),
+    sa.Column("raw_answer", _Text),
     sa.Column("problem", sa.String(16)),
     sa.Column("prompt_tokens", sa.Integer),
     sa.Column("completion_tokens", sa.Integer),
@@ -79,11 +100,20 @@ BATCHES = sa.Table(
 
 
 def open_engine(url: str) -> sa.Engine:
-    """An engine for the ledger's database, prepared for several processes at once."""
-    engine = sa.create_engine(url)
-    if engine.dialect.name == "sqlite":
+    """An engine for the ledger's database, prepared for several processes at once.
+
+    Raises:
+        ExtraMissingError: the database is PostgreSQL, and its driver is not installed.
+    """
+    if not url.startswith("postgresql"):
+        engine = sa.create_engine(url)
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    require("psycopg", "ledger")
+    engine = sa.create_engine(url, pool_pre_ping=True)  # the server may have been restarted
+    sa.event.listen(engine, "connect", _prepare_postgresql)
+    sa.event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -104,6 +134,27 @@ def _begin_sqlite(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
 
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    """A commit is durable whatever the server's default; a machine that fell silent lets go."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = on")
+        cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
+        cursor.execute("SET lock_timeout = '60s'")
+    connection.commit()
+
+
+def _begin_postgresql(connection: sa.Connection) -> None:
+    """Whoever means to write waits for the one who writes; the lock goes with the transaction."""
+    if connection.get_execution_options().get("writes"):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ONE_WRITER})")
+
+
+_WHAT_TO_LOOK_AT = {
+    "sqlite": "Is the disk full, or the folder read-only?",
+    "postgresql": "Does the server run, and are user, PGPASSWORD and database right?",
+}
+
+
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection that writes, in one transaction.
@@ -116,8 +167,8 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
             yield connection
     except sa.exc.OperationalError as error:
         raise LanguageModelError(
-            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. Is "
-            "the disk full, or the folder read-only?"
+            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. "
+            f"{_WHAT_TO_LOOK_AT[engine.dialect.name]}"
         ) from error
 
 

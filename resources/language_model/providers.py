@@ -11,8 +11,9 @@ from resources.language_model.batch import BatchSender
 from resources.language_model.ledger import Ledger
 from resources.language_model.online import OnlineSender
 from resources.language_model.prices import Budget, load_prices
-from resources.language_model.question import LanguageModel, Progress
+from resources.language_model.question import LanguageModel, LanguageModelError, Progress
 from resources.language_model.recorded import RecordedAnswers
+from resources.remote import ExtraMissingError
 from resources.settings import RecordedSettings, Settings
 
 
@@ -28,7 +29,7 @@ def open_language_model(
     budget: Budget | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[LanguageModel]:
-    """The config's language model, with the ledger of its `cache_dir` where it needs one.
+    """The config's language model, with its ledger where it needs one.
 
     Args:
         settings: the config.
@@ -46,7 +47,7 @@ def open_language_model(
     if budget is None and chosen.budget_usd is not None:
         budget = run_budget(chosen.budget_usd)
     prices = load_prices(chosen.prices)
-    with Ledger.in_folder(settings.cache_dir) as ledger:
+    with ledger_of(settings) as ledger:
         sender: Sender = (
             OnlineSender(chosen, ledger, prices, budget, progress)
             if chosen.mode == "online"
@@ -61,5 +62,19 @@ def open_ledger(settings: Settings) -> Iterator[Ledger | None]:
     if isinstance(settings.language_model, RecordedSettings):
         yield None
         return
-    with Ledger.in_folder(settings.cache_dir) as ledger:
+    with ledger_of(settings) as ledger:
         yield ledger
+
+
+def ledger_of(settings: Settings) -> Ledger:
+    """The ledger that a config names: its `ledger:`, or the file of its `cache_dir`.
+
+    Raises:
+        LanguageModelError: it can't be opened.
+    """
+    if settings.ledger is None:
+        return Ledger.in_folder(settings.cache_dir)
+    try:
+        return Ledger(settings.ledger)
+    except ExtraMissingError as error:
+        raise LanguageModelError(str(error)) from error

@@ -121,3 +121,30 @@ def test_a_run_that_has_just_started_is_given_time(settings, hanging, monkeypatc
         run = instance.get_run_records()[0]
         assert time.time() - run.start_time < 60
         assert fail_dead_runs(instance, settings.dagster_home) == []
+
+
+def test_a_home_in_a_database_is_shared_and_keeps_what_was_edited(settings, postgres, monkeypatch):
+    monkeypatch.setenv("PGPASSWORD", postgres.password)
+    file = prepare_home(settings) / "dagster.yaml"
+    file.write_text(file.read_text().replace("max_concurrent_runs: 4", "max_concurrent_runs: 9"))
+    in_database = settings.model_copy(update={"dagster_storage": postgres.new_database()})
+    for _ in range(2):
+        prepare_home(in_database)
+    assert file.read_text().count("storage:") == 1
+    assert postgres.password not in file.read_text()
+    with dg.DagsterInstance.get() as instance:
+        assert type(instance.run_storage).__name__ == "PostgresRunStorage"
+        assert instance.get_concurrency_config().pool_config.default_pool_limit == 1
+        instance.add_run(dg.DagsterRun(job_name="refresh"))
+        assert len(instance.get_run_records()) == 1
+    assert "max_concurrent_runs: 9" in file.read_text()
+    prepare_home(settings)
+    assert "postgres" not in file.read_text()
+
+
+def test_runs_that_another_launcher_put_elsewhere_are_left_to_it(settings, monkeypatch):
+    monkeypatch.setattr(home_module, "STARTING_S", 0.0)
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED)
+        instance.add_run(run)
+        assert fail_dead_runs(instance, settings.dagster_home) == []

@@ -30,7 +30,7 @@ def accept(question, fields):
 
 
 def config(language_model, cache_dir):
-    return SimpleNamespace(language_model=language_model, cache_dir=cache_dir)
+    return SimpleNamespace(language_model=language_model, cache_dir=cache_dir, ledger=None)
 
 
 def ask(server, folder, texts=TEXTS, check=accept, budget=None, prompt=None, **settings):

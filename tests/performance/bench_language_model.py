@@ -66,7 +66,9 @@ async def sdk_alone(url: str, questions: list[Question], concurrency: int) -> fl
 
 def ours(url: str, folder: Path, questions: list[Question], **limits: float) -> float:
     settings = SimpleNamespace(
-        language_model=OpenAISettings(provider="openai", base_url=url, **limits), cache_dir=folder
+        language_model=OpenAISettings(provider="openai", base_url=url, **limits),
+        cache_dir=folder,
+        ledger=None,
     )
     start = time.perf_counter()
     with open_language_model(settings) as model:

@@ -31,10 +31,14 @@ def texts(count: int) -> list[str]:
 class Asking:
     """A running process. `process` can be killed."""
 
-    def __init__(self, cache: Path, count: int, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, cache: Path, count: int, ledger: str | None, settings: dict[str, Any]
+    ) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         self.reader, writer = CONTEXT.Pipe(duplex=False)
-        self.process = CONTEXT.Process(target=_ask, args=(cache, count, settings, writer))
+        self.process = CONTEXT.Process(
+            target=_ask, args=(cache, count, ledger, settings, dict(os.environ), writer)
+        )
         with patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):
             self.process.start()  # the first one starts the process that the others fork from
         writer.close()
@@ -54,14 +58,22 @@ class Asking:
         return outcome
 
 
-def start(cache: Path, count: int, **settings: object) -> Asking:
-    """Ask `count` questions in a process of its own."""
-    return Asking(cache, count, dict(settings))
+def start(cache: Path, count: int, ledger: str | None = None, **settings: object) -> Asking:
+    """Ask `count` questions in a process of its own, with the ledger of a folder or of a URL."""
+    return Asking(cache, count, ledger, dict(settings))
 
 
-def _ask(cache: Path, count: int, given: dict[str, Any], writer: Connection) -> None:
+def _ask(
+    cache: Path,
+    count: int,
+    ledger: str | None,
+    given: dict[str, Any],
+    environment: dict[str, str],
+    writer: Connection,
+) -> None:
+    os.environ.update(environment)  # it was forked from a process that may have started earlier
     settings = SimpleNamespace(
-        language_model=OpenAISettings(provider="openai", **given), cache_dir=cache
+        language_model=OpenAISettings(provider="openai", **given), cache_dir=cache, ledger=ledger
     )
     prompt = make_prompt(cache)
     questions = [render(prompt, text, ()) for text in texts_of(*texts(count))["text"]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+from support.ports import free_port
 from support.sample_project import sample_project
 
 from pipelines.automation import INPUTS_TAG
@@ -44,7 +44,7 @@ class LiveProject:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = sample_project(folder)
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen | None = None
 
@@ -183,9 +183,3 @@ def live_project(folder: Path) -> Iterator[LiveProject]:
         yield project
     finally:
         project.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]

@@ -26,8 +26,10 @@ def questions(tmp_path):
     return [render(prompt, f"cut onion {number}", ()) for number in range(5)]
 
 
-def open_ledger(folder):
-    return Ledger.in_folder(folder / "cache")
+@pytest.fixture
+def open_ledger(ledger_url):
+    """Opens a test's ledger, in either database, as another process would."""
+    return lambda folder: Ledger(ledger_url) if ledger_url else Ledger.in_folder(folder / "cache")
 
 
 def answer(ledger, question, fields=None, attempts=0):
@@ -42,7 +44,7 @@ def answer(ledger, question, fields=None, attempts=0):
     return intent.request_id
 
 
-def test_an_answer_is_there_for_the_next_process(tmp_path, questions):
+def test_an_answer_is_there_for_the_next_process(tmp_path, open_ledger, questions):
     with open_ledger(tmp_path) as ledger:
         request_id = answer(ledger, questions[0], {"description": "A knife taps"})
     with open_ledger(tmp_path) as ledger:
@@ -57,7 +59,7 @@ def test_an_answer_is_there_for_the_next_process(tmp_path, questions):
         assert (observed.questions, observed.completion_tokens) == (1, 10)
 
 
-def test_of_two_owners_one_asks(tmp_path, questions):
+def test_of_two_owners_one_asks(tmp_path, open_ledger, questions):
     none = {question.key: 0 for question in questions}
     with open_ledger(tmp_path) as one, open_ledger(tmp_path) as other:
         assert len(one.claim(questions[:3], none).ours) == 3
@@ -68,7 +70,9 @@ def test_of_two_owners_one_asks(tmp_path, questions):
         assert len(other.claim(questions, none).ours) == 5
 
 
-def test_a_question_that_moved_on_is_looked_at_before_it_is_asked_again(tmp_path, questions):
+def test_a_question_that_moved_on_is_looked_at_before_it_is_asked_again(
+    tmp_path, open_ledger, questions
+):
     with open_ledger(tmp_path) as one, open_ledger(tmp_path) as other:
         answer(one, questions[0], {"description": "x"})
         claims = other.claim(questions[:1], {questions[0].key: 0})
@@ -76,7 +80,7 @@ def test_a_question_that_moved_on_is_looked_at_before_it_is_asked_again(tmp_path
         assert other.claim(questions[:1], {questions[0].key: 1}).ours == {questions[0].key}
 
 
-def test_a_claim_ends_with_its_process_or_its_lease(tmp_path, questions, monkeypatch):
+def test_a_claim_ends_with_its_process_or_its_lease():
     now = time.time()
     mine = ledger_module.Ledger("sqlite://").owner
     machine, _, token = mine.rsplit(":", 2)
@@ -88,7 +92,7 @@ def test_a_claim_ends_with_its_process_or_its_lease(tmp_path, questions, monkeyp
     assert not is_alive("elsewhere/pid:[1]:999999999:abc", now - 1, now)
 
 
-def test_a_lease_is_renewed(tmp_path, questions, monkeypatch):
+def test_a_lease_is_renewed(tmp_path, open_ledger, questions, monkeypatch):
     none = {question.key: 0 for question in questions}
     with open_ledger(tmp_path) as one, open_ledger(tmp_path) as other:
         monkeypatch.setattr(ledger_module, "LEASE_S", 0.05)
@@ -103,7 +107,7 @@ def test_a_lease_is_renewed(tmp_path, questions, monkeypatch):
         assert len(other.claim(questions, none).ours) == 5
 
 
-def test_requests_of_a_dead_process_are_marked(tmp_path, questions):
+def test_requests_of_a_dead_process_are_marked(tmp_path, open_ledger, questions):
     with open_ledger(tmp_path) as ledger:
         ledger.claim(questions, {question.key: 0 for question in questions})
         ledger.intend([make_intent((questions[0],), "text", PRICES)]).result()
@@ -115,7 +119,7 @@ def test_requests_of_a_dead_process_are_marked(tmp_path, questions):
         assert (lost["state"], lost["problem"]) == ("failed", "lost")
 
 
-def test_quarantined_questions_are_retried_by_class(tmp_path, questions):
+def test_quarantined_questions_are_retried_by_class(tmp_path, open_ledger, questions):
     with open_ledger(tmp_path) as ledger:
         answer(ledger, questions[0])
         answer(ledger, questions[1], {"description": "x"})
@@ -125,7 +129,7 @@ def test_quarantined_questions_are_retried_by_class(tmp_path, questions):
         assert states == {questions[0].key: "open", questions[1].key: "answered"}
 
 
-def test_answers_are_exported_as_a_recorded_file(tmp_path, questions):
+def test_answers_are_exported_as_a_recorded_file(tmp_path, open_ledger, questions):
     with open_ledger(tmp_path) as ledger:
         answer(ledger, questions[0], {"description": "A knife taps"})
         answer(ledger, questions[1])
@@ -142,7 +146,9 @@ def test_answers_are_exported_as_a_recorded_file(tmp_path, questions):
     }
 
 
-def test_a_backup_gives_back_what_is_missing_and_overwrites_nothing(tmp_path, questions):
+def test_a_backup_gives_back_what_is_missing_and_overwrites_nothing(
+    tmp_path, open_ledger, questions
+):
     with open_ledger(tmp_path) as ledger:
         answer(ledger, questions[0], {"description": "old"})
         back_up(ledger, tmp_path / "backup.sqlite")
@@ -165,4 +171,4 @@ def test_a_ledger_that_can_t_be_written_says_so(tmp_path):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "ledger.sqlite").mkdir()
     with pytest.raises(LanguageModelError, match=r"ledger.sqlite can't be written"):
-        open_ledger(tmp_path)
+        Ledger.in_folder(tmp_path / "cache")

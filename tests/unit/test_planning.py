@@ -25,7 +25,9 @@ def plan(folder, prompts, texts, prices=PRICES, **settings):
 
 def run(folder, server, prompts, texts):
     settings = SimpleNamespace(
-        language_model=OpenAISettings(provider="openai", base_url=server.url), cache_dir=folder
+        language_model=OpenAISettings(provider="openai", base_url=server.url),
+        cache_dir=folder,
+        ledger=None,
     )
     with open_language_model(settings) as model:
         build_descriptions("b", texts, prompts, NO_POOL, model, ())
