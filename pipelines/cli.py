@@ -1,7 +1,8 @@
 """The command line, `sound-approach`: one door to each thing a user does. No logic lives here.
 
 This module holds the doors to running: `run`, `ui`, `validate`. Those to prompts, answers and money
-are in `cli_language`, those to what was made in `cli_results`, those to numbers in `cli_numbers`.
+are in `cli_language`, those to what was made in `cli_results`, those to numbers in `cli_numbers`,
+those to people's ratings in `cli_ratings`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from pipelines import cli_language, cli_numbers, cli_results
+from pipelines import cli_language, cli_numbers, cli_ratings, cli_results
 from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(cli_language.commands)
 app.add_typer(cli_results.commands)
 app.add_typer(cli_numbers.commands)
+app.add_typer(cli_ratings.commands, name="ratings")
 
 
 @app.command()

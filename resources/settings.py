@@ -493,6 +493,11 @@ class Settings(Strict):
         return self.output / "report" / "index.html"
 
     @property
+    def ratings_dir(self) -> Path:
+        """Where rating sheets, their keys and raters' answers lie."""
+        return self.output / "ratings"
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own home: runs, events, sensors' state."""
         return self.output / "dagster_home"
