@@ -7,7 +7,7 @@ import dagster as dg
 from assets.reports.assets import CHAIN, report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.failures import failure_told
-from pipelines.jobs import CHECKS, refresh
+from pipelines.jobs import CHECKS, refresh, reports
 from resources.settings import Settings, load_settings
 from resources.table_assets import LakeIOManager
 
@@ -24,7 +24,7 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
             *(check for table in CHAIN for check in table.checks(benchmarks)),
             *(check.definition(benchmarks) for check in CHECKS),
         ],
-        jobs=[refresh()],
+        jobs=[refresh(), reports()],
         sensors=[inputs_changed(tuple(settings.benchmarks)), failure_told],
         schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],
         resources={"project": project, "lake": LakeIOManager(project=project)},

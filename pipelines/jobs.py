@@ -1,4 +1,4 @@
-"""The checks and the one job, `refresh`, that carries a change through the chain of assets.
+"""The checks, and the job `refresh`, that carries a change through the chain of assets.
 
 One run then carries an edit from prompt file to published tables in one process; two partition
 dimensions can't be spanned by a run, and a process a step costs seconds each.
@@ -15,6 +15,7 @@ from assets.embeddings.assets import EMBEDDING_CHECKS
 from resources.table_assets import TableCheck
 
 REFRESH = "refresh"
+REPORTS = "reports"
 PARTITION_TAG = "dagster/partition"
 """On a run: its benchmark."""
 
@@ -30,4 +31,14 @@ def refresh() -> Any:
         executor_def=dg.in_process_executor,
         description="Everything of one benchmark, from annotations to published tables; "
         "only what changed is computed.",
+    )
+
+
+def reports() -> Any:
+    """What people read and what they said, made anew from tables that are there already."""
+    return dg.define_asset_job(
+        REPORTS,
+        selection=dg.AssetSelection.groups(REPORTS),
+        executor_def=dg.in_process_executor,
+        description="Ratings, the DuckDB file and the report, of all benchmarks.",
     )

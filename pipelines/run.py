@@ -6,7 +6,7 @@ The runs are Dagster's own, under the config's persistent home, so that the UI s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from pipelines.definitions import build_definitions
 from pipelines.failures import root_cause
 from pipelines.instance import prepare_home
-from pipelines.jobs import REFRESH
+from pipelines.jobs import REFRESH, REPORTS
 from resources.settings import Settings
 
 COUNTED = ("wanted", "reused", "new", "stale", "orphaned", "failed")
@@ -26,7 +26,10 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass
 class Outcome:
-    """What a run of one benchmark did: rows by table and count, or what stopped it."""
+    """What a run did: rows by table and count, or what stopped it.
+
+    `benchmark` is its partition; of a run without one, the job's name.
+    """
 
     benchmark: str
     counts: dict[str, Counter[str]] = field(default_factory=dict)
@@ -64,7 +67,18 @@ def run_benchmarks(
     """
     prepare_home(settings)
     job = build_definitions(settings, budget_usd).resolve_job_def(REFRESH)
-    names = list(benchmarks)
+    return _run_each(job, list(benchmarks), console)
+
+
+def run_reports(settings: Settings, console: Console) -> Outcome:
+    """Materialize ratings, DuckDB file and report from the tables that are there."""
+    prepare_home(settings)
+    return _run_each(build_definitions(settings).resolve_job_def(REPORTS), [None], console)[0]
+
+
+def _run_each(
+    job: dg.JobDefinition, benchmarks: Sequence[str | None], console: Console
+) -> list[Outcome]:
     columns = (
         TextColumn("[bold]{task.description:<12}"),
         BarColumn(bar_width=28),
@@ -74,18 +88,18 @@ def run_benchmarks(
     )
     steps = len(job.graph.nodes)
     with dg.DagsterInstance.get() as instance, Progress(*columns, console=console) as progress:
-        return [_run(job, instance, name, progress, steps) for name in names]
+        return [_run(job, instance, name, progress, steps) for name in benchmarks]
 
 
 def _run(
     job: dg.JobDefinition,
     instance: dg.DagsterInstance,
-    benchmark: str,
+    benchmark: str | None,
     progress: Progress,
     steps: int,
 ) -> Outcome:
-    outcome = Outcome(benchmark)
-    task = progress.add_task(benchmark, total=steps, now="")
+    outcome = Outcome(benchmark or job.name)
+    task = progress.add_task(outcome.benchmark, total=steps, now="")
     run_id = str(uuid4())
 
     def follow(entry: dg.EventLogEntry) -> None:

@@ -16,6 +16,7 @@ VISUAL = "visual"
 
 LEVELS = ("low", "moderate", "high")
 SUBSETS = ("all", *LEVELS)
+PREFERENCES = ("visual", "same", "description")
 PROTOCOLS = ("subset_gallery", "full_gallery")
 DIRECTIONS = ("text_to_audio", "audio_to_text", "mean")
 RELEVANCE_KINDS = ("caption", "verb", "noun", "class", "pairs", "question")
@@ -469,6 +470,118 @@ COMPARISONS = TableModel(
     key=("benchmark", "encoder", "baseline", "variant", *_SETTING_KEY, "metric"),
 )
 
+# ------------------------------------------------------------------------------- reports
+
+_SHEET = _string("sheet", "The rating sheet's id.")
+_RATER = _string("rater", "Who rated, as they named themselves.")
+
+RATERS = TableModel(
+    "raters",
+    "reports",
+    "One rater's file of a rating sheet: accepted, or rejected with the reasons.",
+    (
+        _SHEET,
+        _RATER,
+        _bool("accepted", "Whether the ratings count."),
+        _string("reason", "Why they do not.", nullable=True),
+        _int("items", "Answers in the file."),
+        _int("repeats", "Sounds that came twice, unannounced; null where not judged.", True),
+        _int("held", "Those of them that were answered alike.", True),
+        _int("contradictions", "Items whose preferred text was rated worse.", True),
+    ),
+    key=("sheet", "rater"),
+    partitioned=False,
+)
+
+RATINGS = TableModel(
+    "ratings",
+    "reports",
+    "One accepted rater's judgement of one sound and its two texts, given blind.",
+    (
+        _SHEET,
+        _RATER,
+        _string("item", "The sound's place on the sheet, as an id."),
+        BENCHMARK,
+        _string("clip_id", "The clip that was heard."),
+        TEXT_ID,
+        _string("text", "The visual text."),
+        VARIANT,
+        _string("description", "The description, as it was when the sheet was drawn."),
+        _int("visual_rating", "How well the visual text tells what is heard, 1 to 5.", minimum=1),
+        _int("description_rating", "How well the description does, 1 to 5.", minimum=1),
+        _label("preference", "Which tells it better.", PREFERENCES),
+        _label("informativeness", "How well the rater can tell the action by ear.", LEVELS),
+        _label("grader", "The model's grading prompt."),
+        _label("level", "How well the action can be told by ear, as that prompt says.", LEVELS),
+        _int("plays", "How often the sound was heard to its end.", minimum=1),
+        _string(
+            "repeat_of",
+            "The item that this one repeats; statistics leave repeats out.",
+            nullable=True,
+        ),
+    ),
+    key=("sheet", "rater", "item"),
+    partitioned=False,
+)
+
+RATING_AGREEMENT = TableModel(
+    "rating_agreement",
+    "reports",
+    "How far raters agree with one another, and with the model that graded.",
+    (
+        _SHEET,
+        _label(
+            "subject",
+            "What they judged.",
+            ("visual_rating", "description_rating", "preference", "informativeness"),
+        ),
+        _label(
+            "statistic",
+            "Krippendorff's alpha over all raters, or Cohen's kappa with quadratic weights of two.",
+            ("alpha_nominal", "alpha_ordinal", "quadratic_kappa"),
+        ),
+        _string("first", "A rater; `all raters` for all judgements together."),
+        _string("second", "Another rater, or the grading prompt; null for alpha.", nullable=True),
+        _float(
+            "value",
+            "1: full agreement, 0: as by chance; null where all said the same, and chance too.",
+            True,
+            maximum=1,
+        ),
+        _float("ci_low", "Lower end of the 95 % interval, by bootstrap over items.", True),
+        _float("ci_high", "Upper end of the 95 % interval.", True),
+        _int("items", "Items that count."),
+        _int("raters", "Raters that count."),
+    ),
+    key=("sheet", "subject", "statistic", "first", "second"),
+    partitioned=False,
+)
+
+RATING_PREFERENCES = TableModel(
+    "rating_preferences",
+    "reports",
+    "How often the description is preferred over the visual text, and how much better it is rated.",
+    (
+        _SHEET,
+        _label("benchmark", "The benchmark; `all`: all of the sheet's."),
+        _label("variant", "Whose descriptions; `all`: all of the sheet's."),
+        _label("subset", "The model's level.", SUBSETS),
+        _int("for_description", "Judgements that prefer the description."),
+        _int("same", "Judgements that find both equally good."),
+        _int("for_visual", "Judgements that prefer the visual text."),
+        _float("share", "Share for the description, ties counting half.", False, 0, 1),
+        _float("ci_low", "Lower end of the share's 95 % interval, over items and raters.", True),
+        _float("ci_high", "Upper end of the share's 95 % interval.", True),
+        _float("gain", "Mean rating of the description less that of the visual text, in steps."),
+        _float("gain_ci_low", "Lower end of the gain's 95 % interval.", True),
+        _float("gain_ci_high", "Upper end of the gain's 95 % interval.", True),
+        _int("items", "Items that count."),
+        _int("raters", "Raters that count."),
+    ),
+    key=("sheet", "benchmark", "variant", "subset"),
+    partitioned=False,
+)
+
 TABLES: dict[str, TableModel] = {
     model.name: model
     for model in (
@@ -492,5 +605,9 @@ TABLES: dict[str, TableModel] = {
         QUERY_SCORES,
         SCORES,
         COMPARISONS,
+        RATERS,
+        RATINGS,
+        RATING_AGREEMENT,
+        RATING_PREFERENCES,
     )
 }

@@ -5,10 +5,19 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 
 from assets.benchmarks.assets import BENCHMARK_TABLES
 from assets.descriptions.assets import DESCRIPTION_TABLES
 from assets.embeddings.assets import EMBEDDING_TABLES
+from assets.reports.ratings.storage import RatingsFolder
+from assets.reports.ratings.tables import (
+    build_agreement,
+    build_preferences,
+    build_raters,
+    build_ratings,
+    stored_answers,
+)
 from assets.retrieval.assets import RETRIEVAL_TABLES
 from resources.lake import Lake
 from resources.settings import Settings
@@ -20,15 +29,54 @@ from resources.table_assets import (
     Stage,
     TableAsset,
     preview,
+    table_asset,
 )
-from resources.tables import REQUESTS, TABLES
+from resources.tables import (
+    RATERS,
+    RATING_AGREEMENT,
+    RATING_PREFERENCES,
+    RATINGS,
+    REQUESTS,
+    TABLES,
+)
 from resources.warehouse import PUBLICATION, publish, query
+
+
+@table_asset(
+    RATERS,
+    RATINGS,
+    code_version="1",
+    version=lambda stage: RatingsFolder(stage.settings.ratings_dir).version(),
+)
+def ratings(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What people heard: imported files, accepted or rejected, and the accepted judgements."""
+    folder = RatingsFolder(stage.settings.ratings_dir)
+    answers = stored_answers(folder)
+    return build_raters(answers), build_ratings(answers, folder)
+
+
+@table_asset(
+    RATING_AGREEMENT,
+    RATING_PREFERENCES,
+    reads=[RATINGS],
+    code_version="1",
+    version=lambda stage: stage.settings.metrics.model_dump(
+        mode="json", include={"resamples", "seed"}
+    ),
+)
+def rating_agreement(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """How far raters agree, with the model too, and which texts they prefer."""
+    judged, metrics = stage.table(RATINGS), stage.settings.metrics
+    return build_agreement(judged, metrics), build_preferences(judged, metrics)
+
 
 CHAIN: tuple[TableAsset, ...] = (
     *BENCHMARK_TABLES,
     *DESCRIPTION_TABLES,
     *EMBEDDING_TABLES,
     *RETRIEVAL_TABLES,
+    ratings,
+    rating_agreement,
 )
 """Every table's asset, in the order data flows; publication comes after them."""
 
