@@ -4,6 +4,8 @@
 -- column value: Percent; ranks count from 1.
 -- column ci_low: Lower end of the 95 % interval, percent.
 -- column ci_high: Upper end of the 95 % interval, percent.
+-- column plain_ci_low: Lower end of the plain interval, percent.
+-- column plain_ci_high: Upper end of the plain interval, percent.
 -- column floor: What random similarities reach, percent.
 -- column ceiling: What a perfect model reaches, percent.
 -- column delta: Gain over the visual text, points.
@@ -37,6 +39,8 @@ SELECT
     s.value * s.factor AS value,
     s.ci_low * s.factor AS ci_low,
     s.ci_high * s.factor AS ci_high,
+    s.plain_ci_low * s.factor AS plain_ci_low,
+    s.plain_ci_high * s.factor AS plain_ci_high,
     s.random_floor * s.factor AS floor,
     s.ceiling * s.factor AS ceiling,
     d.delta * s.factor AS delta,

@@ -429,9 +429,16 @@ SCORES = TableModel(
         _METRIC,
         _float("value", "Mean over queries (median for `median_rank`)."),
         *_INTERVAL,
+        _float(
+            "plain_ci_low",
+            "Lower end of the plain 95 % interval, which takes queries for independent.",
+            True,
+        ),
+        _float("plain_ci_high", "Upper end of the plain interval.", True),
         _label(
             "cluster",
-            "What the bootstrap resamples; `(approximate)` under 40 clusters.",
+            "What the bootstrap behind `ci_low` and `ci_high` resamples; `(approximate)` under 40 "
+            "clusters.",
             None,
             True,
         ),

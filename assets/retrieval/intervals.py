@@ -7,7 +7,7 @@ cluster, so that all metrics of a setting cost one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -18,13 +18,22 @@ CONFIDENCE = 0.95
 _CHUNK = 1 << 22
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=4)
 def resample_weights(clusters: int, resamples: int, seed: tuple[int, ...]) -> np.ndarray:
     """How often each cluster is drawn in each resample: (resamples, clusters), float64."""
-    drawn = np.random.default_rng(seed).integers(0, clusters, (resamples, clusters))
-    drawn += np.arange(resamples)[:, None] * clusters
-    counts = np.bincount(drawn.ravel(), minlength=resamples * clusters)
-    return counts.reshape(resamples, clusters).astype(np.float64)
+    return np.concatenate(list(weight_blocks(clusters, resamples, seed)))
+
+
+def weight_blocks(clusters: int, resamples: int, seed: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The rows of `resample_weights` some at a time, for more clusters than fit at once."""
+    generator = np.random.default_rng(seed)
+    size = max(1, _CHUNK // max(clusters, 1))
+    for start in range(0, resamples, size):
+        rows = min(size, resamples - start)
+        drawn = generator.integers(0, clusters, (rows, clusters))
+        drawn += np.arange(rows)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=rows * clusters)
+        yield counts.reshape(rows, clusters).astype(np.float64)
 
 
 def cluster_sums(values: np.ndarray, codes: np.ndarray, clusters: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from assets.retrieval.intervals import (
     resample_weights,
     resampled_means,
     resampled_medians,
+    weight_blocks,
 )
 from assets.retrieval.metrics import BOTH_DIRECTIONS
 from assets.retrieval.scales import Scale, ScaleKey, scales
@@ -232,6 +233,7 @@ class _Estimate:
         columns: (variant, metric) of each.
         observed: (columns,).
         resampled: (resamples, columns).
+        plain: (resamples, columns): of resamples that draw single queries.
         queries: (columns,): numbers of queries.
         cluster: what was drawn, as it is published.
     """
@@ -239,33 +241,60 @@ class _Estimate:
     columns: list[Column]
     observed: np.ndarray
     resampled: np.ndarray
+    plain: np.ndarray
     queries: np.ndarray
     cluster: str
 
 
 def _estimate(scores: _DirectionScores, settings: MetricsSettings) -> _Estimate:
-    columns = list(scores.columns)
-    weights = resample_weights(scores.clusters, settings.resamples, scores.seed(settings.seed))
-    observed, sums, sizes = [], [], []
-    for column in scores.columns.values():
-        codes = scores.cluster_of[column.queries]
-        sums.append(cluster_sums(column.values, codes, scores.clusters))
-        sizes.append(cluster_sums(np.ones(len(codes)), codes, scores.clusters))
-        observed.append(column.values.mean())
-    resampled = resampled_means(np.stack(sums, axis=1), np.stack(sizes, axis=1), weights)
-    for position, (_, metric) in enumerate(columns):
-        if metric == MEDIAN:
-            values = scores.columns[columns[position]]
-            observed[position] = np.median(values.values)
-            codes = scores.cluster_of[values.queries]
-            resampled[:, position] = resampled_medians(values.values, codes, weights)
+    seed = scores.seed(settings.seed)
+    weights = resample_weights(scores.clusters, settings.resamples, seed)
+    resampled = _resampled(scores.columns, scores.cluster_of, weights)
     return _Estimate(
-        columns=columns,
-        observed=np.array(observed),
+        columns=list(scores.columns),
+        observed=np.array(
+            [
+                np.median(column.values) if metric == MEDIAN else column.values.mean()
+                for (_, metric), column in scores.columns.items()
+            ]
+        ),
         resampled=resampled,
+        plain=_plain(scores, settings.resamples, seed, resampled),
         queries=np.array([len(column.queries) for column in scores.columns.values()]),
         cluster=_published_cluster(scores),
     )
+
+
+def _resampled(
+    columns: dict[Column, _Values], cluster_of: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Every column's estimate in each resample: (resamples, columns)."""
+    clusters = weights.shape[1]
+    codes = [cluster_of[column.queries] for column in columns.values()]
+    sums = [
+        cluster_sums(column.values, code, clusters)
+        for column, code in zip(columns.values(), codes, strict=True)
+    ]
+    sizes = [cluster_sums(np.ones(len(code)), code, clusters) for code in codes]
+    resampled = resampled_means(np.stack(sums, axis=1), np.stack(sizes, axis=1), weights)
+    for position, ((_, metric), column) in enumerate(columns.items()):
+        if metric == MEDIAN:
+            medians = resampled_medians(column.values, codes[position], weights)
+            resampled[:, position] = medians
+    return resampled
+
+
+def _plain(
+    scores: _DirectionScores, resamples: int, seed: tuple[int, ...], resampled: np.ndarray
+) -> np.ndarray:
+    """As `_resampled`, each query a cluster of its own; the same where that is so anyway."""
+    queries = np.unique(np.concatenate([column.queries for column in scores.columns.values()]))
+    if len(queries) == scores.clusters:
+        return resampled
+    code_of = np.zeros(len(scores.cluster_of), dtype=np.int64)
+    code_of[queries] = np.arange(len(queries))
+    blocks = weight_blocks(len(queries), resamples, seed)
+    return np.concatenate([_resampled(scores.columns, code_of, block) for block in blocks])
 
 
 def _published_cluster(scores: _DirectionScores) -> str:
@@ -282,6 +311,7 @@ def _mean_estimate(one: _Estimate, other: _Estimate) -> _Estimate:
         columns=columns,
         observed=(one.observed[first] + other.observed[second]) / 2,
         resampled=(one.resampled[:, first] + other.resampled[:, second]) / 2,
+        plain=(one.plain[:, first] + other.plain[:, second]) / 2,
         queries=one.queries[first] + other.queries[second],
         cluster=_both_clusters(one.cluster, other.cluster),
     )
@@ -312,6 +342,7 @@ def _score_rows(
     scale_of: dict[ScaleKey, Scale],
 ) -> Iterator[dict[str, Any]]:
     low, high = percentile_interval(estimate.resampled)
+    plain_low, plain_high = percentile_interval(estimate.plain)
     for position, (variant, metric) in enumerate(estimate.columns):
         scale = _scale(scale_of, setting, direction, variant)
         yield {
@@ -323,6 +354,8 @@ def _score_rows(
             "value": estimate.observed[position],
             "ci_low": low[position],
             "ci_high": high[position],
+            "plain_ci_low": plain_low[position],
+            "plain_ci_high": plain_high[position],
             "cluster": estimate.cluster,
             "queries": estimate.queries[position],
             "candidates": scale.candidates,

@@ -304,6 +304,7 @@ def _write_scores(
     width = np.where(ranks, 2.0, 0.04)
     scores["ci_low"] = (scores["value"] - width).where(ranks, (scores["value"] - width).clip(0))
     scores["ci_high"] = (scores["value"] + width).where(ranks, (scores["value"] + width).clip(0, 1))
+    scores["plain_ci_low"], scores["plain_ci_high"] = scores["ci_low"], scores["ci_high"]
     scores["cluster"] = "video (approximate)"
     floor = 0.2 if benchmark == "ego_mcq" else 0.08
     scores["random_floor"] = (

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from assets.retrieval import intervals
 from assets.retrieval.intervals import (
     cluster_interval,
     cluster_sums,
@@ -14,6 +15,7 @@ from assets.retrieval.intervals import (
     resample_weights,
     resampled_means,
     resampled_medians,
+    weight_blocks,
 )
 
 CLUSTERS = 138
@@ -37,6 +39,14 @@ def test_resamples_draw_as_many_clusters_as_there_are_and_repeat_with_the_seed()
     assert weights.std() > 0.5
     assert (weights == resample_weights.__wrapped__(10, 500, (1,))).all()
     assert (weights != resample_weights(10, 500, (2,))).any()
+
+
+def test_resamples_are_the_same_however_many_are_drawn_at_a_time(monkeypatch):
+    whole = resample_weights.__wrapped__(13, 50, (1,))
+    monkeypatch.setattr(intervals, "_CHUNK", 40)
+    blocks = list(weight_blocks(13, 50, (1,)))
+    assert len(blocks) == 17
+    assert (np.concatenate(blocks) == whole).all()
 
 
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(0, 10_000))

@@ -109,6 +109,25 @@ def test_text_queries_belong_to_no_recording_and_are_drawn_by_text():
     }
 
 
+def test_the_plain_interval_stands_beside_the_clustered_one():
+    """Recordings on which a model is always right or always wrong: queries are no evidence each."""
+    clips = clip_rows(per_text=40, videos=8)
+
+    def by_recording(clip, seed):
+        return (own_axis if int(clip["video_id"][1:]) % 2 else wrong_axis)(clip, seed)
+
+    vectors = {"audio_embeddings": audio_rows(clips, by_recording)}
+    _, _, scores = run(tables(clips, **vectors, text_embeddings=text_rows(PERFECT_TEXTS)))
+    rows = scores[(scores["metric"] == "recall_at_1") & (scores["recall_rule"] == "duplicates")]
+    rows = rows.set_index("direction")
+    clustered = rows["ci_high"] - rows["ci_low"]
+    plain = rows["plain_ci_high"] - rows["plain_ci_low"]
+    assert clustered["audio_to_text"] > 2 * plain["audio_to_text"] > 0
+    assert clustered["text_to_audio"] == plain["text_to_audio"]  # each text is there once
+    assert (scores["plain_ci_low"] <= scores["value"] + 1e-12).all()
+    assert (scores["plain_ci_high"] >= scores["value"] - 1e-12).all()
+
+
 def test_metrics_are_averaged_over_seeds_query_by_query():
     clips = clip_rows()
 
