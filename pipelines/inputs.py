@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from assets.benchmarks.adapters import source_stats
 from assets.descriptions.few_shot import read_word_list
 from assets.descriptions.prompts import PromptError, load_prompts
+from assets.descriptions.styles import SOUND_WORDS, VISUAL_WORDS
 from assets.reports.assets import CHAIN
 from resources.encoders.mel_ridge import read_training_list
 from resources.encoders.protocol import EncoderUnavailable
@@ -52,7 +53,9 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
         "benchmark": settings.benchmarks[benchmark].model_dump(mode="json"),
         "sources": sorted(map(str, source_stats(settings, benchmark))),
         "prompts": _prompts(settings, benchmark),
-        "words": read_word_list(settings.prompts_folder / "visual_words.txt"),
+        "words": [
+            read_word_list(settings.prompts_folder / name) for name in (VISUAL_WORDS, SOUND_WORDS)
+        ],
         "sql": _contents(sorted(SQL_FOLDER.rglob("*.sql"))),
         "files": [_stat(path) for path in sorted(_large_files(settings, benchmark))],
         "code": [(table.models[0].name, table.code_version) for table in CHAIN],

@@ -12,6 +12,7 @@ import dagster as dg
 
 from assets.descriptions.assets import DESCRIPTION_CHECKS
 from assets.embeddings.assets import EMBEDDING_CHECKS
+from assets.retrieval.assets import RETRIEVAL_CHECKS
 from resources.table_assets import TableCheck
 
 REFRESH = "refresh"
@@ -19,7 +20,7 @@ REPORTS = "reports"
 PARTITION_TAG = "dagster/partition"
 """On a run: its benchmark."""
 
-CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS)
+CHECKS: tuple[TableCheck, ...] = (*DESCRIPTION_CHECKS, *EMBEDDING_CHECKS, *RETRIEVAL_CHECKS)
 """What is checked beyond the table models."""
 
 

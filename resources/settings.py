@@ -172,6 +172,15 @@ class FewShotSettings(Strict):
     min_overlap_s: float = Field(default=2.0, gt=0)
 
 
+class StyleSettings(Strict):
+    """Captions that texts are likened to, beside AudioCaps' of the few-shot pool.
+
+    `clotho`: Clotho's caption files, such as `clotho_captions_development.csv`.
+    """
+
+    clotho: tuple[ResolvedPath, ...] = ()
+
+
 class RecordedSettings(Strict):
     """Answers from a file that somebody recorded: no key, no network, no cost."""
 
@@ -387,6 +396,7 @@ class Settings(Strict):
     media: tuple[MediaPattern, ...] = ()
     benchmarks: dict[Name, AnyBenchmark] = Field(min_length=1)
     few_shot: FewShotSettings = FewShotSettings()
+    styles: StyleSettings = StyleSettings()
     prompts: Literal["all"] | tuple[str, ...] = "all"
     language_model: AnyLanguageModel
     encoders: dict[Name, AnyEncoder] = Field(min_length=1)

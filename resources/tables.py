@@ -280,6 +280,38 @@ DESCRIPTIONS = TableModel(
     key=("benchmark", "text_id", "variant"),
 )
 
+TEXT_STYLES = TableModel(
+    "text_styles",
+    "descriptions",
+    "How one distinct text is worded in one variant: what may explain why it is found or not.",
+    (
+        BENCHMARK,
+        TEXT_ID,
+        VARIANT,
+        _string("text", "The text as it is searched with."),
+        _int("words", "Its words."),
+        Column("vocabulary", "strings", "Its distinct words, in lower case, sorted."),
+        _float("sound_words", "Share of its words on the list `sound_words.txt`.", False, 0, 1),
+        _float("visual_words", "Share of its words on the list `visual_words.txt`.", False, 0, 1),
+        _float(
+            "audiocaps_similarity",
+            "TF-IDF cosine with the centroid of the AudioCaps captions under `few_shot:`; null "
+            "without any.",
+            True,
+            0,
+            1,
+        ),
+        _float(
+            "clotho_similarity",
+            "The same with the Clotho captions under `styles:`; null without any.",
+            True,
+            0,
+            1,
+        ),
+    ),
+    key=("benchmark", "text_id", "variant"),
+)
+
 INFORMATIVENESS = TableModel(
     "informativeness",
     "descriptions",
@@ -410,6 +442,27 @@ QUERY_SCORES = TableModel(
         _float("rank", "Rank of the first right candidate, from 1.", True, 1),
     ),
     key=("benchmark", "encoder", "variant", *_SETTING_KEY, "metric", "query_id"),
+)
+
+QUERY_HITS = TableModel(
+    "query_hits",
+    "retrieval",
+    "How many right candidates a query of the whole gallery has, and finds early: what precision, "
+    "recall and F1 are made of. Averaged over seeds; of tied candidates, what is expected.",
+    (
+        BENCHMARK,
+        ENCODER,
+        VARIANT,
+        _label("direction", "What is the query.", DIRECTIONS[:2]),
+        _label("relevance_kind", "What counts as right.", RELEVANCE_KINDS),
+        _string("query_id", "Caption or clip id."),
+        _int("right_candidates", "Candidates of relevance 1.", minimum=1),
+        *(
+            _float(f"hits_at_{k}", f"Of them among the first {k}.", False, 0)
+            for k in (1, 5, 10, 50)
+        ),
+    ),
+    key=("benchmark", "encoder", "variant", "direction", "query_id"),
 )
 
 _INTERVAL = (
@@ -602,6 +655,7 @@ TABLES: dict[str, TableModel] = {
         REQUESTS,
         DESCRIPTIONS,
         DESCRIPTION_EXCLUSIONS,
+        TEXT_STYLES,
         INFORMATIVENESS,
         INFORMATIVENESS_EXCLUSIONS,
         SUBSET_MEMBERS,
@@ -610,6 +664,7 @@ TABLES: dict[str, TableModel] = {
         TEXT_EMBEDDINGS,
         EXCLUSIONS,
         QUERY_SCORES,
+        QUERY_HITS,
         SCORES,
         COMPARISONS,
         RATERS,

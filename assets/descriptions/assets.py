@@ -23,6 +23,13 @@ from assets.descriptions.rewriting import (
     build_subset_members,
     wanted_texts,
 )
+from assets.descriptions.styles import (
+    SOUND_WORDS,
+    VISUAL_WORDS,
+    audiocaps_style,
+    build_text_styles,
+    clotho_style,
+)
 from resources.hashing import canonical_hash
 from resources.language_model.providers import open_language_model, open_ledger
 from resources.language_model.question import Progress
@@ -42,6 +49,7 @@ from resources.tables import (
     QUESTIONS,
     REQUESTS,
     SUBSET_MEMBERS,
+    TEXT_STYLES,
 )
 
 
@@ -50,13 +58,23 @@ def _prompts(stage: Stage) -> Any:
 
 
 def _visual_words(stage: Stage) -> tuple[str, ...]:
-    return read_word_list(stage.settings.prompts_folder / "visual_words.txt")
+    return read_word_list(stage.settings.prompts_folder / VISUAL_WORDS)
+
+
+def _sound_words(stage: Stage) -> tuple[str, ...]:
+    return read_word_list(stage.settings.prompts_folder / SOUND_WORDS)
 
 
 def _pool(stage: Stage) -> Any:
     files = [*stage.settings.few_shot.audiocaps, *stage.settings.few_shot.kinetics]
     pool = stage.settings.few_shot.model_dump(mode="json")
     return [pool, [content_hash(file) for file in files if file.exists()], _visual_words(stage)]
+
+
+def _styles(stage: Stage) -> Any:
+    files = [*stage.settings.few_shot.audiocaps, *stage.settings.styles.clotho]
+    captions = [content_hash(file) for file in files if file.exists()]
+    return [captions, _sound_words(stage), _visual_words(stage)]
 
 
 def _asked(stage: Stage) -> Any:
@@ -134,6 +152,29 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
 
 
 @table_asset(
+    TEXT_STYLES,
+    reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, DESCRIPTIONS],
+    code_version="1",
+    version=_styles,
+)
+def text_styles(stage: Stage) -> Made:
+    """How every text is worded: length, vocabulary, words for sounds, likeness to captions."""
+    references = {
+        "audiocaps_similarity": audiocaps_style(stage.settings.few_shot.audiocaps),
+        "clotho_similarity": clotho_style(stage.settings.styles.clotho),
+    }
+    word_lists = {"sound_words": _sound_words(stage), "visual_words": _visual_words(stage)}
+    table = build_text_styles(
+        stage.benchmark, _texts(stage), stage.table(DESCRIPTIONS), word_lists, references
+    )
+    compared = {
+        f"captions behind {name}": style.captions if style else 0
+        for name, style in references.items()
+    }
+    return Made.whole(table, compared)
+
+
+@table_asset(
     INFORMATIVENESS,
     INFORMATIVENESS_EXCLUSIONS,
     reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS],
@@ -201,6 +242,7 @@ DESCRIPTION_TABLES = (
     few_shot_examples,
     prompts,
     descriptions,
+    text_styles,
     informativeness,
     subset_members,
     requests,

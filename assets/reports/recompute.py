@@ -66,7 +66,7 @@ def recomputed(
         aside = Lake(folder / "lake")
         for benchmark in benchmarks:
             upstream = retrieval_tables(lake, benchmark)
-            query_scores, _ = score_queries(upstream, metrics)
+            query_scores = score_queries(upstream, metrics).query_scores
             aside.write(SCORES, aggregate_scores(upstream, query_scores, metrics), benchmark)
             if compared:
                 differences = compare_variants(upstream, query_scores, metrics)

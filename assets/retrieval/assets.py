@@ -9,8 +9,8 @@ from assets.benchmarks.exclusions import benchmark_exclusions
 from assets.retrieval.exclusions import embedding_rows, gather
 from assets.retrieval.galleries import RetrievalTables
 from assets.retrieval.scoring import score_queries
-from assets.retrieval.summaries import aggregate_scores, compare_variants
-from resources.table_assets import Stage, table_asset
+from assets.retrieval.summaries import aggregate_scores, compare_variants, unclear_gains
+from resources.table_assets import Stage, table_asset, table_check
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CAPTIONS,
@@ -22,6 +22,7 @@ from resources.tables import (
     EXCLUSIONS,
     INFORMATIVENESS_EXCLUSIONS,
     MEDIA,
+    QUERY_HITS,
     QUERY_SCORES,
     QUESTIONS,
     RELEVANCE,
@@ -53,6 +54,7 @@ def _tables(stage: Stage) -> RetrievalTables:
 
 @table_asset(
     QUERY_SCORES,
+    QUERY_HITS,
     EXCLUSIONS,
     reads=[
         *SCORED,
@@ -64,10 +66,10 @@ def _tables(stage: Stage) -> RetrievalTables:
     code_version="1",
     version=lambda stage: [_metrics(stage), source_version(stage.settings, stage.benchmark)],
 )
-def query_scores(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every query's score, and everything that any stage left out of them."""
+def query_scores(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Every query's scores and hits, and everything that any stage left out of them."""
     tables = _tables(stage)
-    scored, unscored = score_queries(tables, stage.settings.metrics)
+    scored = score_queries(tables, stage.settings.metrics)
     annotations = read_annotations(stage.settings, stage.benchmark)
     exclusions = gather(
         [
@@ -75,10 +77,10 @@ def query_scores(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame]:
             stage.table(DESCRIPTION_EXCLUSIONS),
             stage.table(INFORMATIVENESS_EXCLUSIONS),
             embedding_rows(stage.table(EMBEDDING_EXCLUSIONS)),
-            unscored,
+            scored.left_out,
         ]
     )
-    return scored, exclusions
+    return scored.query_scores, scored.query_hits, exclusions
 
 
 @table_asset(SCORES, reads=[*SCORED, QUERY_SCORES], code_version="1", version=_metrics)
@@ -93,4 +95,11 @@ def comparisons(stage: Stage) -> pd.DataFrame:
     return compare_variants(_tables(stage), stage.table(QUERY_SCORES), stage.settings.metrics)
 
 
+@table_check(COMPARISONS, blocking=False)
+def rewriting_helps(stage: Stage) -> list[str]:
+    """Warns where descriptions gain nothing over the original text that can be claimed."""
+    return unclear_gains(stage.table(COMPARISONS))
+
+
+RETRIEVAL_CHECKS = (rewriting_helps,)
 RETRIEVAL_TABLES = (query_scores, scores, comparisons)

@@ -95,6 +95,8 @@ class QueryMetrics(_PerQuery):
         ndcg: DCG over the first K candidates / the ideal one, K = candidates above 0.
         recall: (queries, len(RECALL_AT)): whether a right candidate is among the first k.
         rank: rank of the first right candidate, from 1.
+        right: number of right candidates.
+        hits: (queries, len(RECALL_AT)): how many of them are among the first k.
     """
 
     map_published: np.ndarray
@@ -102,6 +104,8 @@ class QueryMetrics(_PerQuery):
     ndcg: np.ndarray
     recall: np.ndarray
     rank: np.ndarray
+    right: np.ndarray
+    hits: np.ndarray
 
 
 def query_metrics(
@@ -297,6 +301,8 @@ def block_metrics(
         map_binary=_map_binary(entries, ties, profile),
         ndcg=_ndcg(entries, ties, profile),
         **_first_right(entries, ties, profile),
+        right=np.where(profile.right > 0, profile.right, np.nan),
+        hits=_hits(entries, ties, profile),
     )
 
 
@@ -450,6 +456,20 @@ def _first_right(
     for column, k in enumerate(RECALL_AT):
         recall[found, column] = 1 - probability_of_none(size, right, np.clip(k - before, 0, size))
     return {"recall": recall, "rank": rank}
+
+
+def _hits(entries: _Entries, ties: _Ties, profile: RelevanceProfile) -> np.ndarray:
+    """Right candidates among the first k; of a tied group those expected in its places up to k."""
+    queries = len(profile.right)
+    alone = entries.right & (ties.group < 0)
+    row, place = entries.row[alone], entries.place[alone]
+    hits = np.full((queries, len(RECALL_AT)), np.nan)
+    for column, k in enumerate(RECALL_AT):
+        found = np.bincount(row[place < k], minlength=queries).astype(np.float64)
+        share = np.clip(k - ties.start, 0, ties.size) / ties.size
+        found += _sum_by_query(ties.row, ties.right * share, queries)
+        hits[:, column] = np.where(profile.right > 0, found, np.nan)
+    return hits
 
 
 def probability_of_none(items: np.ndarray, right: np.ndarray, drawn: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -41,24 +41,32 @@ from assets.retrieval.metrics import (
 )
 from assets.retrieval.similarity import CosineSimilarity, dual_softmax
 from resources.settings import MetricsSettings
-from resources.tables import QUERY_SCORES
+from resources.tables import QUERY_HITS, QUERY_SCORES
 
 QUESTION_BLOCK = 4096
 
 
-def score_queries(
-    tables: RetrievalTables, settings: MetricsSettings
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+class Scored(NamedTuple):
+    """What scoring makes of one benchmark.
+
+    Attributes:
+        query_scores, query_hits: the tables.
+        left_out: in the form of `exclusions` (stage `retrieval`): texts without description or
+            vector, clips without every seed, questions with an option outside the gallery, and
+            queries that have nothing right to be found.
+    """
+
+    query_scores: pd.DataFrame
+    query_hits: pd.DataFrame
+    left_out: pd.DataFrame
+
+
+def score_queries(tables: RetrievalTables, settings: MetricsSettings) -> Scored:
     """Score every query of one benchmark with every encoder and text variant.
 
     Args:
         tables: the benchmark's tables, in their models' form.
         settings: relevance kinds, protocols, dual softmax, tie rule of questions.
-
-    Returns:
-        The table `query_scores`, and what was left out in the form of `exclusions` (stage
-        `retrieval`): texts without description or vector, clips without every seed, questions
-        with an option outside the gallery, and queries that have nothing right to be found.
 
     Raises:
         RetrievalError: vectors are not finite or do not fit each other; the row is named.
@@ -71,7 +79,7 @@ def score_queries(
             left_out += _score_retrieval(tables, settings, gallery, vectors, rows)
         if len(gallery.questions):
             _score_questions(tables, settings, gallery, vectors, rows)
-    return rows.frame(), exclusion_rows(left_out)
+    return Scored(rows.frame(), rows.hits_frame(), exclusion_rows(left_out))
 
 
 # --------------------------------------------------------------------------------- vectors
@@ -234,6 +242,8 @@ def _score_retrieval(
                 scorer.metrics(whole, relevance), scorer.diagonal(whole) if first else {}
             )
             rows.add_cell(gallery, whole, kind, similarity, of_whole)
+            if first and similarity == "cosine":
+                rows.add_hits(gallery, kind, of_whole)
             left_out += _nothing_right(tables, gallery, kind, of_whole)
             for cell in levels:
                 scores = (
@@ -317,6 +327,7 @@ class _QueryScoreRows:
     tables: RetrievalTables
     labels: list[dict[str, str | None]] = field(default_factory=list)
     parts: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
+    hits: list[pd.DataFrame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.videos = pd.Index(sorted(set(self.tables.clips["video_id"])))
@@ -358,6 +369,28 @@ class _QueryScoreRows:
                     "metric": metric,
                 }
                 self._add(gallery, labels, clip_ids, queries[direction][1], values, ranks)
+
+    def add_hits(self, gallery: Gallery, kind: str, scores: _CellScores) -> None:
+        """The rows of `query_hits` of a whole gallery."""
+        ids = {
+            "text_to_audio": gallery.captions["caption_id"].to_numpy(),
+            "audio_to_text": gallery.clips["clip_id"].to_numpy(),
+        }
+        for direction, metrics in scores.metrics.items():
+            found = ~np.isnan(metrics.right)
+            columns = {
+                "benchmark": self.tables.benchmark,
+                "encoder": gallery.encoder,
+                "variant": gallery.variant,
+                "direction": direction,
+                "relevance_kind": kind,
+                "query_id": ids[direction][found],
+                "right_candidates": metrics.right[found].astype(np.int64),
+            }
+            columns |= {
+                f"hits_at_{k}": metrics.hits[found, column] for column, k in enumerate(RECALL_AT)
+            }
+            self.hits.append(pd.DataFrame(columns))
 
     def add_questions(
         self,
@@ -408,7 +441,7 @@ class _QueryScoreRows:
         self.parts.append((ids[kept], codes[kept].astype(np.int32), values[kept], ranks[kept]))
 
     def frame(self) -> pd.DataFrame:
-        """The table."""
+        """The table `query_scores`."""
         if not self.parts:
             return QUERY_SCORES.frame([])
         lengths = [len(part[0]) for part in self.parts]
@@ -427,6 +460,10 @@ class _QueryScoreRows:
             "rank": ranks,
         }
         return QUERY_SCORES.frame(pd.DataFrame(columns))
+
+    def hits_frame(self) -> pd.DataFrame:
+        """The table `query_hits`."""
+        return QUERY_HITS.frame(pd.concat(self.hits) if self.hits else [])
 
 
 def _graded_metrics(

@@ -40,6 +40,8 @@ Column = tuple[str, str]
 """Variant and metric."""
 
 
+MAIN_METRICS = ("map_published", "accuracy_inter", "accuracy_intra")
+
 FAMILY = ("metric", "relevance_kind", "similarity", "recall_rule")
 """What Holm's correction counts together: one column of figures, over all encoders, texts,
 directions and subsets of a benchmark. A column answers one question; another is another view of the
@@ -136,6 +138,33 @@ def compare_variants(
     columns = frame.groupby(list(FAMILY), dropna=False)["p_value"]
     frame["p_holm"] = columns.transform(lambda p: holm(p.to_numpy(dtype=float)))
     return COMPARISONS.frame(frame)
+
+
+def unclear_gains(comparisons: pd.DataFrame) -> list[str]:
+    """Where the interval of a rewritten text's gain over the original does not lie above 0.
+
+    Args:
+        comparisons: the table, in its model's form.
+
+    Returns:
+        A sentence for each encoder, variant and main metric over the whole benchmark, both
+        directions together.
+    """
+    rows = comparisons[
+        (comparisons["baseline"] == VISUAL)
+        & (comparisons["subset"] == "all")
+        & (comparisons["direction"].isna() | (comparisons["direction"] == "mean"))
+        & comparisons["metric"].isin(MAIN_METRICS)
+        & (comparisons["similarity"] == "cosine")
+        & ~comparisons["relevance_kind"].isin(["verb", "noun"])
+        & ~(comparisons["ci_low"] > 0)
+    ]
+    return [
+        f"{row['encoder']}, {row['variant']}: {row['metric']} {100 * row['delta']:+.1f} points "
+        f"over the {VISUAL} text, "
+        f"95 % interval {100 * row['ci_low']:+.1f} to {100 * row['ci_high']:+.1f}"
+        for row in rows.to_dict("records")
+    ]
 
 
 # --------------------------------------------------------------------------------- reading

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from assets.descriptions.styles import CaptionStyle, build_text_styles
 from resources.lake import Lake
 from resources.tables import (
     CAPTIONS,
@@ -24,11 +25,13 @@ from resources.tables import (
     LEVELS,
     MEDIA,
     PROMPTS,
+    QUERY_HITS,
     QUERY_SCORES,
     QUESTIONS,
     REQUESTS,
     SCORES,
     SUBSET_MEMBERS,
+    TEXT_STYLES,
     text_id,
 )
 
@@ -233,6 +236,7 @@ def _write_texts(lake: Lake, benchmark: str) -> None:
         ),
         benchmark,
     )
+    lake.write(TEXT_STYLES, _styles(lake, benchmark), benchmark)
     lake.write(
         INFORMATIVENESS,
         INFORMATIVENESS.frame(
@@ -287,12 +291,24 @@ def _write_texts(lake: Lake, benchmark: str) -> None:
     )
 
 
+def _styles(lake: Lake, benchmark: str) -> pd.DataFrame:
+    texts = pd.DataFrame({"text": TEXTS, "text_id": [text_id(text) for text in TEXTS]})
+    return build_text_styles(
+        benchmark,
+        texts,
+        lake.read(DESCRIPTIONS, benchmark),
+        {"sound_words": ["clink", "sound"], "visual_words": ["look"]},
+        {"audiocaps_similarity": CaptionStyle.of(["Metal clinks"]), "clotho_similarity": None},
+    )
+
+
 def _write_scores(
     lake: Lake, benchmark: str, clips: list[dict[str, object]], rng: np.random.Generator
 ) -> None:
     """Query scores, and from them scores and comparisons, over all settings."""
     queries = pd.DataFrame(_settings(benchmark, clips, rng))
     lake.write(QUERY_SCORES, QUERY_SCORES.frame(queries[QUERY_SCORES.names]), benchmark)
+    lake.write(QUERY_HITS, _hits(queries, rng), benchmark)
     setting = [name for name in SCORES.key if name != "metric"] + ["metric"]
     scores = (
         queries.groupby(setting, dropna=False, observed=True)
@@ -316,6 +332,20 @@ def _write_scores(
     scores["seeds"] = 1
     lake.write(SCORES, SCORES.frame(scores[SCORES.names]), benchmark)
     _write_comparisons(lake, benchmark, scores, setting)
+
+
+def _hits(queries: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Right candidates of every query of the whole gallery, found more often the further down."""
+    chosen = (queries["subset"] == "all") & (queries["metric"] == "map_published")
+    rows = queries.loc[chosen, QUERY_HITS.names[:6]]
+    if rows.empty:
+        return QUERY_HITS.frame([])
+    right = rng.integers(1, 8, len(rows))
+    found = {
+        f"hits_at_{k}": np.minimum(right, rng.integers(0, 1 + k, len(rows))).astype(float)
+        for k in (1, 5, 10, 50)
+    }
+    return QUERY_HITS.frame(rows.assign(right_candidates=right, **found))
 
 
 def _mean_direction(scores: pd.DataFrame, setting: list[str]) -> pd.DataFrame:

@@ -33,6 +33,11 @@ def recall_at(k, similarity, relevance):
     return (np.take_along_axis(relevance, order, axis=1)[:, :k] == 1).any(axis=1)
 
 
+def hits_at(k, similarity, relevance):
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    return (np.take_along_axis(relevance, order, axis=1)[:, :k] == 1).sum(axis=1)
+
+
 def first_rank(similarity, relevance):
     order = np.argsort(-similarity, axis=1, kind="stable")
     return (np.take_along_axis(relevance, order, axis=1) == 1).argmax(axis=1) + 1

@@ -109,7 +109,7 @@ def test_figures_are_those_of_the_pipelines_tables():
         audio_embeddings=audio,
         text_embeddings=text_rows(dict(zip(TEXTS, AXES, strict=False))),
     )
-    queries, _ = score_queries(tables, SETTINGS)
+    queries = score_queries(tables, SETTINGS).query_scores
     scores = aggregate_scores(tables, queries, SETTINGS)
     by_id = {row["clip_id"]: row["vector"] for row in audio}
     axis_of = dict(zip(TEXTS, AXES, strict=False))

@@ -18,9 +18,9 @@ from support.retrieval_tables import (
 from assets.retrieval.galleries import RetrievalError
 from assets.retrieval.intervals import holm
 from assets.retrieval.scoring import score_queries
-from assets.retrieval.summaries import aggregate_scores, compare_variants
+from assets.retrieval.summaries import aggregate_scores, compare_variants, unclear_gains
 from resources.settings import MetricsSettings
-from resources.tables import CLIPS, COMPARISONS, QUERY_SCORES, SCORES, text_id
+from resources.tables import CLIPS, COMPARISONS, QUERY_HITS, QUERY_SCORES, SCORES, text_id
 
 SETTINGS = MetricsSettings(resamples=200, randomisations=500)
 PERFECT_TEXTS = dict(zip(TEXTS, AXES, strict=False))
@@ -44,7 +44,7 @@ def perfect(**rows):
 
 
 def run(given, settings=SETTINGS):
-    scored, left_out = score_queries(given, settings)
+    scored, _, left_out = score_queries(given, settings)
     return scored, left_out, aggregate_scores(given, scored, settings)
 
 
@@ -248,7 +248,7 @@ def test_variants_are_compared_over_the_queries_that_both_have():
 def test_each_metric_is_corrected_for_its_own_comparisons():
     shuffled = {DESCRIBED[text]: AXES[(n + 1) % 3] for n, text in enumerate(TEXTS)}
     given = described(DESCRIBED, shuffled)
-    comparisons = compare_variants(given, score_queries(given, SETTINGS)[0], SETTINGS)
+    comparisons = compare_variants(given, score_queries(given, SETTINGS).query_scores, SETTINGS)
     keys = ["metric", "relevance_kind", "similarity", "recall_rule"]
     families = comparisons.astype(dict.fromkeys(keys, object)).groupby(keys, dropna=False)
     assert families.ngroups > 1
@@ -262,7 +262,7 @@ def test_each_metric_is_corrected_for_its_own_comparisons():
 def test_equal_variants_differ_by_nothing():
     same = {DESCRIBED[text]: PERFECT_TEXTS[text] for text in TEXTS}
     given = described(DESCRIBED, same)
-    comparisons = compare_variants(given, score_queries(given, SETTINGS)[0], SETTINGS)
+    comparisons = compare_variants(given, score_queries(given, SETTINGS).query_scores, SETTINGS)
     assert (comparisons["delta"] == 0).all()
     tested = comparisons[comparisons["metric"] != "median_rank"]
     assert (tested["p_value"] == 1).all()
@@ -361,6 +361,57 @@ def test_nothing_to_score_gives_empty_tables(empty):
     assert left_out.empty
     assert scores.empty
     assert compare_variants(given, scored, SETTINGS).empty
+
+
+def test_hits_are_stored_for_the_whole_gallery_alone():
+    clips = clip_rows()
+    levels = level_rows(dict.fromkeys(TEXTS, "high"), clips, caption_rows(clips))
+    hits = score_queries(perfect(subset_members=levels), SETTINGS).query_hits
+    assert hits.groupby("direction", observed=True).size().to_dict() == {
+        "text_to_audio": 3,
+        "audio_to_text": 6,
+    }
+    by_text = hits[hits["direction"] == "text_to_audio"]
+    assert set(by_text["right_candidates"]) == {2}
+    assert by_text[["hits_at_1", "hits_at_5"]].drop_duplicates().values.tolist() == [[1, 2]]
+    QUERY_HITS.to_arrow(hits)
+
+
+def test_hits_of_tied_candidates_and_of_seeds_are_what_is_expected():
+    clips = clip_rows()
+
+    def by_seed(clip, seed):
+        return own_axis(clip, seed) if seed == 0 else AXES[3]
+
+    given = perfect(audio_embeddings=audio_rows(clips, by_seed, seeds=(0, 1)))
+    hits = score_queries(given, SETTINGS).query_hits
+    by_text = hits[hits["direction"] == "text_to_audio"]
+    # Seed 0 puts both right clips first; with seed 1 all six tie.
+    assert by_text["hits_at_1"].tolist() == pytest.approx([(1 + 2 / 6) / 2] * 3)
+    assert by_text["hits_at_5"].tolist() == pytest.approx([(2 + 2 * 5 / 6) / 2] * 3)
+
+
+def test_rewriting_that_gains_nothing_clear_is_named():
+    rows = [
+        {"benchmark": NAME, "encoder": "e", "baseline": "visual", "variant": variant,
+         "subset": "all", "protocol": "subset_gallery", "direction": "mean",
+         "relevance_kind": "caption", "crop_rule": "whole", "similarity": "cosine",
+         "metric": "map_published", "delta": 0.01, "ci_low": low, "ci_high": 0.04, "queries": 9,
+         **others}
+        for variant, low, others in [
+            ("clear", 0.001, {}),
+            ("open", -0.02, {}),
+            ("touching", 0.0, {}),
+            ("of_levels", -0.02, {"subset": "low", "grader": "g"}),
+            ("one_way", -0.02, {"direction": "text_to_audio"}),
+            ("between_prompts", -0.02, {"baseline": "clear"}),
+        ]
+    ]  # fmt: skip
+    assert unclear_gains(COMPARISONS.frame(rows)) == [
+        "e, open: map_published +1.0 points over the visual text, 95 % interval -2.0 to +4.0",
+        "e, touching: map_published +1.0 points over the visual text, 95 % interval +0.0 to +4.0",
+    ]
+    assert unclear_gains(COMPARISONS.frame([])) == []
 
 
 # ------------------------------------------------------------------------------ questions
