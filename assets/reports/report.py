@@ -20,6 +20,7 @@ from assets.reports import charts
 from assets.reports.findings import findings, hardest_queries, moved_queries
 from assets.reports.paper_tables import PaperTable, paper_tables
 from assets.reports.provenance import Provenance, provenance
+from assets.reports.ratings.section import rating_section
 from assets.reports.tables import DIRECTION_NAMES, METRIC_NAMES
 from resources.settings import MelRidgeSettings, Settings
 from resources.warehouse import reading
@@ -64,7 +65,7 @@ def render(duckdb_file: Path, settings: Settings) -> str:
 def _made_from(origin: Provenance) -> str:
     """A hash of everything that decides the page: what it shows, and this package itself."""
     digest = hashlib.sha256(repr(origin).encode())
-    for file in sorted([*Path(__file__).parent.glob("*.py"), *TEMPLATES.iterdir()]):
+    for file in sorted([*Path(__file__).parent.rglob("*.py"), *TEMPLATES.iterdir()]):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -153,6 +154,7 @@ def _content(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[
         "gained": moved_queries(rows, best=True),
         "lost": moved_queries(rows, best=False),
         "hardest": hardest_queries(rows),
+        "ratings": rating_section(rows),
         "counts": rows("SELECT * FROM item_counts"),
         "excluded": rows("SELECT * FROM excluded_by_reason"),
         "prompts": rows(
