@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from resources.media.decoding import DAMAGED, MediaError, open_audio
+from resources.media.decoding import BLOCK, DAMAGED, MediaError, open_audio
 
 CHUNK_S = 600
 _TOLERANCE_S = 1.0
@@ -47,9 +47,9 @@ class ChunkedAudio:
         self._chunk.skip_to(sample - self._start)
         self.position = self._start + self._chunk.position
 
-    def read_block(self) -> np.ndarray:
-        """The next block (see `Audio`)."""
-        block = self._chunk.read_block()
+    def read_block(self, wanted: int = BLOCK) -> np.ndarray:
+        """The next samples (see `Audio`)."""
+        block = self._chunk.read_block(wanted)
         is_last = self._index == len(self._paths) - 1
         left = self._start + self._length - self.position
         if not is_last:
@@ -59,7 +59,7 @@ class ChunkedAudio:
                     seconds = CHUNK_S - left / self.sample_rate
                     raise MediaError(DAMAGED, f"chunk {self._index} ends after {seconds:.3f} s")
                 self._open(self._index + 1)
-                return np.zeros(left, np.float32) if left else self.read_block()
+                return np.zeros(left, np.float32) if left else self.read_block(wanted)
         self.position += len(block)
         return block
 

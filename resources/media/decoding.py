@@ -7,6 +7,7 @@ keeping audio has a module of its own, imported when it is met.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -16,7 +17,7 @@ import numpy as np
 from resources.media.addresses import chunks_of, member_of
 
 BLOCK = 1 << 16
-"""Samples decoded at a time: small enough to stay in cache, large enough for few calls."""
+"""Samples decoded at a time, at most: few enough to stay in cache, enough for few calls."""
 
 SOUND_FILE_SUFFIXES = {".wav", ".flac", ".ogg", ".oga"}
 NO_AUDIO_STREAM = "no audio stream"
@@ -47,8 +48,11 @@ class Audio(Protocol):
     def skip_to(self, sample: int) -> None:
         """Move `position` forward, not past `sample`, where that is cheaper than decoding."""
 
-    def read_block(self) -> np.ndarray:
+    def read_block(self, wanted: int = BLOCK) -> np.ndarray:
         """The next samples, mono float32; empty at the end.
+
+        Args:
+            wanted: so many samples, or some more where they come in frames; at most about `BLOCK`.
 
         Raises:
             MediaError: the file is damaged here.
@@ -88,8 +92,13 @@ def open_audio(path: Path) -> Audio:
     return ContainerAudio(path)
 
 
-def mono(samples: np.ndarray, axis: int) -> np.ndarray:
-    """The mean of the channels, float32."""
-    if samples.shape[axis] == 1:
-        return np.ascontiguousarray(samples.squeeze(axis), dtype=np.float32)
-    return samples.mean(axis=axis, dtype=np.float32)
+def mono(channels: Sequence[np.ndarray]) -> np.ndarray:
+    """The mean of channels, each `(samples,)` of floats or integers, as float32 of full scale 1."""
+    total = channels[0].astype(np.float32)
+    for channel in channels[1:]:
+        total += channel
+    is_integer = channels[0].dtype.kind == "i"
+    full_scale = np.iinfo(channels[0].dtype).max + 1 if is_integer else 1
+    if full_scale * len(channels) > 1:
+        total /= full_scale * len(channels)
+    return total

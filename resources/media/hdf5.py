@@ -27,7 +27,6 @@ class HDF5Audio:
         self.sample_rate = int(self._samples.attrs.get("sample_rate", HDF5_RATE))
         self.channels = 1 if self._samples.ndim == 1 else self._samples.shape[1]
         self.position = 0
-        self._scale = 1 / 2**15 if self._samples.dtype.kind == "i" else 1.0
 
     def declared_s(self) -> float | None:
         """Seconds by the data set's shape (see `Audio`)."""
@@ -37,17 +36,16 @@ class HDF5Audio:
         """Go there: a data set is read at any place."""
         self.position = min(sample, len(self._samples))
 
-    def read_block(self) -> np.ndarray:
-        """The next block (see `Audio`)."""
+    def read_block(self, wanted: int = BLOCK) -> np.ndarray:
+        """The next samples (see `Audio`)."""
         try:
-            samples = self._samples[self.position : self.position + BLOCK]
+            samples = self._samples[self.position : self.position + min(wanted, BLOCK)]
         except OSError as error:
             raise MediaError(
                 DAMAGED, f"it can't be read beyond {self.position / self.sample_rate:.3f} s"
             ) from error
         self.position += len(samples)
-        samples = np.multiply(samples, self._scale, dtype=np.float32)
-        return samples if samples.ndim == 1 else mono(samples, axis=1)
+        return mono(samples.T if samples.ndim == 2 else [samples])
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Segments of a recording, cut by time at sample accuracy and resampled.
 
 However many segments a recording has, and in whatever order, it is decoded once: blocks go by in
-order of time and each is copied into the segments that it belongs to. Memory holds only the
+order of time, and what no segment needs is skipped where that is cheap. Memory holds only the
 segments that are open at that moment.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +27,14 @@ class _Segment:
     index: int
     first: int
     last: int
-    samples: np.ndarray
+    parts: list[np.ndarray] = field(default_factory=list)
 
     def take(self, offset: int, block: np.ndarray) -> None:
-        low, high = max(self.first, offset), min(self.last, offset + len(block))
-        if high > low:
-            self.samples[low - self.first : high - self.first] = block[low - offset : high - offset]
+        self.parts.append(block[max(self.first - offset, 0) : self.last - offset])
+
+    def samples(self) -> np.ndarray:
+        """All of it; what lay in one block is not copied."""
+        return self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
 
 
 def read_segments(
@@ -49,7 +51,8 @@ def read_segments(
         rate: samples a second to resample to (soxr, HQ); None keeps the stored rate.
 
     Yields:
-        (position in `segments`, mono float32 samples), in the order in which segments end.
+        (position in `segments`, mono float32 samples), in the order in which segments end. At the
+        stored rate, segments that overlap may share memory: don't write into them.
 
     Raises:
         MediaError: the recording is damaged, has no audio, or ends before a segment starts.
@@ -72,19 +75,20 @@ def cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple
         if not open_segments:
             audio.skip_to(waiting[0][0])
         offset = audio.position
-        block = audio.read_block()
+        reach = max([segment.last for segment in open_segments] or [waiting[0][1]])
+        block = audio.read_block(reach - offset)
         if not len(block):
             break
         end = offset + len(block)
         while waiting and waiting[0][0] < end:
             first, last, index = waiting.popleft()
-            open_segments.append(_Segment(index, first, last, np.empty(last - first, np.float32)))
+            open_segments.append(_Segment(index, first, last))
         for segment in open_segments:
             segment.take(offset, block)
-        yield from ((s.index, s.samples) for s in open_segments if s.last <= end)
+        yield from ((s.index, s.samples()) for s in open_segments if s.last <= end)
         open_segments = [segment for segment in open_segments if segment.last > end]
     for segment in open_segments:
-        yield segment.index, segment.samples[: audio.position - segment.first]
+        yield segment.index, segment.samples()
     if waiting:
         start = segments[waiting[0][2]][0]
         raise MediaError(
