@@ -30,6 +30,7 @@ PAID_TAG = "sound_approach/paid_before_usd"
 """What the ledger had paid in all when the sensor asked for a run."""
 TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
+NOTHING_CHANGED = "nothing has changed"
 
 
 class TaggedProject(ProjectConfig):
@@ -91,7 +92,7 @@ def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
         return True, "never run"
     same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
     if same[0] and runs[0].is_success:
-        return False, "nothing has changed"
+        return False, NOTHING_CHANGED
     if same[0] and runs[0].status == dg.DagsterRunStatus.CANCELED:
         return False, "cancelled by a person: waiting for a change"
     failed = [run.status == dg.DagsterRunStatus.FAILURE for run in runs]

@@ -2,7 +2,7 @@
 
 This module holds the doors to running: `run`, `ui`, `validate`. Those to prompts, answers and money
 are in `cli_language`, those to what was made in `cli_results`, those to numbers in `cli_numbers`,
-those to people's ratings in `cli_ratings`.
+those to people's ratings in `cli_ratings`, those to keeping it alive in `cli_keeping`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from pipelines import cli_language, cli_numbers, cli_ratings, cli_results
+from pipelines import cli_keeping, cli_language, cli_numbers, cli_ratings, cli_results
 from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
@@ -39,6 +39,7 @@ app.add_typer(cli_language.commands)
 app.add_typer(cli_results.commands)
 app.add_typer(cli_numbers.commands)
 app.add_typer(cli_ratings.commands, name="ratings")
+app.add_typer(cli_keeping.commands)
 
 
 @app.command()

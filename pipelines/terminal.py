@@ -17,6 +17,8 @@ console = Console()
 NARROW: dict[str, Any] = {"box": SIMPLE_HEAD, "title_justify": "left", "padding": (0, 1, 0, 0)}
 """Keywords of tables that fit 80 columns."""
 
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -58,3 +60,11 @@ def chosen_benchmarks(settings: Settings, benchmarks: list[str] | None) -> list[
             f"{settings.config_file} has {', '.join(settings.benchmarks)}."
         )
     return benchmarks or list(settings.benchmarks)
+
+
+def file_size(count: float) -> str:
+    """A number of bytes for people."""
+    unit = 0
+    while count >= 1000 and unit < len(_UNITS) - 1:
+        count, unit = count / 1000, unit + 1
+    return f"{count:,.0f} {_UNITS[unit]}" if unit == 0 else f"{count:,.1f} {_UNITS[unit]}"

@@ -66,7 +66,7 @@ def provenance(settings: Settings, publication: pd.DataFrame) -> Provenance:
             (name.replace("_", " "), _said(value))
             for name, value in settings.metrics.model_dump().items()
         ],
-        [("Python", platform.python_version()), *_packages()],
+        package_versions(),
     )
 
 
@@ -94,8 +94,9 @@ def _said(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _packages() -> list[tuple[str, str]]:
-    found = []
+def package_versions() -> list[tuple[str, str]]:
+    """Python, and the packages that numbers rest on, with their versions here."""
+    found = [("Python", platform.python_version())]
     for name in _PACKAGES:
         try:
             found.append((name, metadata.version(name)))

@@ -58,12 +58,13 @@ class MelRidge:
     @cached_property
     def fingerprint(self) -> str:
         """Of the training list, its recordings, the parameters and this code."""
+        recordings = [self._hashes[clip.media] for clip in self._clips]
         return canonical_hash(
             {
                 "kind": self._settings.kind,
                 "versions": [mel_statistics.VERSION, hashed_words.VERSION],
                 "train": file_sha256(self._settings.train),
-                "recordings": [self._hashes[clip.media] for clip in self._clips],
+                "recordings": recordings,
                 "fit_to": self._settings.fit_to,
                 "ridge": self._settings.ridge,
             }

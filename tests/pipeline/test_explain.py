@@ -7,8 +7,6 @@ import sys
 
 import pandas as pd
 import pytest
-from support.command_line import CommandLineRun
-from support.sample_project import sample_project
 
 from assets.reports.cell import KEY, CellError, find_cell
 from assets.reports.explain import ExplainError, explain, same
@@ -33,9 +31,9 @@ CELL = {"encoder": "mel_ridge", "variant": "describe_few_shot", "direction": "au
 TABLES = [f"paper_table_{number}" for number in range(1, 6)]
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return CommandLineRun(sample_project(tmp_path_factory.mktemp("explain") / "project"))
+@pytest.fixture
+def run(finished_run):
+    return finished_run
 
 
 @pytest.fixture

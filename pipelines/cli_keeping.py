@@ -1,0 +1,134 @@
+"""Commands for whoever keeps it alive: `bundle`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipelines.terminal import (
+    NARROW,
+    BenchmarkOption,
+    ConfigOption,
+    chosen_benchmarks,
+    console,
+    file_size,
+    read_settings,
+    stop,
+)
+from resources.settings import Settings
+
+commands = typer.Typer()
+bundle_commands = typer.Typer(no_args_is_help=True, help="One result as one file, for a paper.")
+commands.add_typer(bundle_commands, name="bundle")
+
+_SHOWN = 10
+
+
+@bundle_commands.command("make")
+def make_bundle(
+    file: Annotated[Path, typer.Argument(help="The archive to write (zip).")],
+    config: ConfigOption = None,
+    benchmark: BenchmarkOption = None,
+) -> None:
+    """Pack config, prompts, answers, tables and versions of what is published."""
+    from assets.reports.bundle import BundleError
+    from assets.reports.bundle import make_bundle as make
+    from resources.archive import ArchiveError
+    from resources.language_model.question import LanguageModelError
+
+    settings = read_settings(config)
+    names = chosen_benchmarks(settings, benchmark)
+    _stop_unless_current(settings, names)
+    try:
+        manifest = make(settings, names, file)
+    except (ArchiveError, BundleError, LanguageModelError) as error:
+        raise stop(str(error)) from error
+    answers = manifest.about["answers"]
+    console.print(
+        f"{len(manifest.files):,} files and {answers['recorded']:,} answers of "
+        f"{', '.join(names)}: {file} ({file_size(file.stat().st_size)})",
+        soft_wrap=True,
+    )
+    if short := answers["keys"] - answers["recorded"]:
+        console.print(f"{short:,} texts have an answer that no model gave: the authors' own.")
+
+
+@bundle_commands.command("unpack")
+def unpack_bundle(
+    file: Annotated[Path, typer.Argument(help="A file that `bundle make` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+) -> None:
+    """Lay a bundle out as a project's folder, with DuckDB file and report."""
+    from assets.reports.bundle import BundleError, bundled_settings
+    from assets.reports.bundle import unpack_bundle as unpack
+    from resources.archive import ArchiveError
+    from resources.warehouse import WarehouseError
+
+    try:
+        settings = bundled_settings(folder, unpack(file, folder))
+    except (ArchiveError, BundleError, WarehouseError) as error:
+        raise stop(str(error)) from error
+    console.print(f"Config       {settings.config_file}", soft_wrap=True)
+    console.print(f"DuckDB file  {settings.duckdb_file}", soft_wrap=True)
+    console.print(f"Report       {settings.report_file}", soft_wrap=True)
+    console.print(f"Derive every figure again: sound-approach bundle verify {folder}")
+
+
+@bundle_commands.command("verify")
+def verify_bundle(
+    folder: Annotated[Path, typer.Argument(help="An unpacked bundle.")],
+) -> None:
+    """Check an unpacked bundle's files, and derive every figure again from texts and vectors."""
+    from assets.reports.bundle import BundleError
+    from assets.reports.verification import verify_bundle as verify
+    from assets.retrieval.galleries import RetrievalError
+    from resources.archive import ArchiveError
+    from resources.settings import SettingsError
+    from resources.table_model import TableError
+
+    try:
+        found = verify(folder)
+    except (ArchiveError, BundleError, RetrievalError, SettingsError, TableError) as error:
+        raise stop(str(error)) from error
+    table = Table("table", **NARROW)
+    for heading in ("rows", "cells", "same", "within 1e-9", "different"):
+        table.add_column(heading, justify="right")
+    for one in found.tables:
+        counts = (one.rows, one.cells, one.same, one.close, len(one.different))
+        table.add_row(one.table, *(f"{count:,}" for count in counts))
+    console.print(table)
+    faults = [
+        *found.faults,
+        *(f"{one.table}, {cell}" for one in found.tables for cell in one.different),
+    ]
+    for fault in faults[:_SHOWN]:
+        console.print(fault, style="red", markup=False, highlight=False, soft_wrap=True)
+    if len(faults) > _SHOWN:
+        console.print(f"... and {len(faults) - _SHOWN:,} more", style="red")
+    if found.absent:
+        console.print(f"{len(found.absent)} files of scores are not there; none was needed.")
+    if not found.holds:
+        console.print("[red]This is not what was packed.[/]")
+        raise typer.Exit(1)
+    console.print(f"[green]Every cell comes out, and all {found.files:,} files are as packed.[/]")
+
+
+def _stop_unless_current(settings: Settings, benchmarks: list[str]) -> None:
+    """A bundle says what its tables were made of, so it must still be what is there."""
+    import dagster as dg
+
+    from pipelines.automation import NOTHING_CHANGED, decide
+
+    if not settings.dagster_home.exists():
+        raise stop(f"{settings.output}: nothing was run yet. Run first.")
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        reasons = {name: decide(instance, settings, name).reason for name in benchmarks}
+    moved = [f"{name}: {reason}" for name, reason in reasons.items() if reason != NOTHING_CHANGED]
+    if moved:
+        raise stop(
+            f"what is published is not what config, prompts and files say now ({'; '.join(moved)})."
+            f" Run first: sound-approach run --config {settings.config_file}"
+        )
