@@ -225,7 +225,8 @@ def _write_answers(
 def _copy_prompts(settings: Settings, lake: Lake, folder: Path) -> None:
     folder.mkdir()
     files = {str(name) for name in lake.read_arrow(PROMPTS)["file"].to_pylist()}
-    for name in sorted(files | {"visual_words.txt"}):
+    lists = {path.name for path in settings.prompts_folder.glob("*.txt")}
+    for name in sorted(files | lists):
         source = settings.prompts_folder / Path(name).name
         if source.is_file():
             shutil.copyfile(source, folder / source.name)
