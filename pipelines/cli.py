@@ -163,6 +163,7 @@ def _print_results(settings: Settings) -> None:
         console.print("The sample shows the plumbing: its numbers speak of the sample only.")
     console.print(f"DuckDB file  {settings.duckdb_file}", soft_wrap=True)
     console.print(f"Report       {settings.report_file}", soft_wrap=True)
+    console.print(f"Listen       {settings.listening_file}", soft_wrap=True)
     console.print("Open the UI  make ui   (or: sound-approach ui)")
 
 

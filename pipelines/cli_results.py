@@ -1,4 +1,4 @@
-"""Commands about what was made: `search`, `export`."""
+"""Commands about what was made: `search`, `listen`, `export`."""
 
 from __future__ import annotations
 
@@ -50,6 +50,30 @@ def search(
         cells = (str(row.rank), row.clip_id, row.video_id, seconds, row.text)
         table.add_row(*map(str, cells), f"{row.similarity:.3f}")
     console.print(table)
+
+
+@commands.command()
+def listen(
+    config: ConfigOption = None,
+    benchmark: BenchmarkOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Which port of 127.0.0.1.")] = 8790,
+) -> None:
+    """Hear what every query found, right or wrong, before and after rewriting."""
+    import socket
+
+    from assets.reports.listening_server import LOOPBACK, serve
+
+    settings = read_settings(config)
+    names = chosen_benchmarks(settings, benchmark)
+    if not settings.duckdb_file.is_file():
+        raise stop(f"{settings.duckdb_file} is not there yet: run `sound-approach run` first.")
+    with socket.socket() as probe:
+        if probe.connect_ex((LOOPBACK, port)) == 0:
+            raise stop(f"port {port} is taken: choose another with --port.")
+    console.print(
+        f"Listen to [bold]{settings.name}[/]: http://{LOOPBACK}:{port}  (Ctrl-C stops it)"
+    )
+    serve(settings, names, port)
 
 
 @commands.command()

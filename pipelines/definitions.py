@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from assets.reports.assets import CHAIN, report, warehouse
+from assets.reports.assets import CHAIN, listening, report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh, reports
@@ -19,7 +19,7 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
         config_file=str(settings.config_file), limit=settings.limit, budget_usd=budget_usd
     )
     return dg.Definitions(
-        assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report],
+        assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report, listening],
         asset_checks=[
             *(check for table in CHAIN for check in table.checks(benchmarks)),
             *(check.definition(benchmarks) for check in CHECKS),

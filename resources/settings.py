@@ -508,6 +508,11 @@ class Settings(Strict):
         return self.output / "ratings"
 
     @property
+    def listening_file(self) -> Path:
+        """The page to listen to, beside the report."""
+        return self.report_file.with_name("listening.html")
+
+    @property
     def dagster_home(self) -> Path:
         """Dagster's own home: runs, events, sensors' state."""
         return self.output / "dagster_home"

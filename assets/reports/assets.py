@@ -208,3 +208,26 @@ def report(project: ProjectConfig) -> dg.MaterializeResult:
             "changed": changed,
         }
     )
+
+
+@dg.asset(
+    deps=[model.name for model in MODELS],
+    group_name="reports",
+    owners=OWNERS,
+    kinds={"html"},
+    code_version="1",
+)
+def listening(project: ProjectConfig) -> dg.MaterializeResult:
+    """Chosen queries and what they found, to be heard: one page with its sounds inside."""
+    from assets.reports.listening_page import write_listening_page
+
+    settings = project.settings()
+    changed = write_listening_page(settings.duckdb_file, settings, settings.listening_file)
+    return dg.MaterializeResult(
+        metadata={
+            "file": dg.MetadataValue.path(settings.listening_file),
+            "open": dg.MetadataValue.url(settings.listening_file.as_uri()),
+            "megabytes": round(settings.listening_file.stat().st_size / 1e6, 1),
+            "changed": changed,
+        }
+    )

@@ -6,10 +6,7 @@ what people query. It holds no times: the same file and config give the same pag
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ from markupsafe import Markup, escape
 
 from assets.reports import charts
 from assets.reports.findings import findings, hardest_queries, moved_queries
+from assets.reports.pages import environment, hash_of, write_page
 from assets.reports.paper_tables import PaperTable, paper_tables
 from assets.reports.provenance import Provenance, provenance
 from assets.reports.ratings.section import rating_section
@@ -27,8 +25,6 @@ from resources.warehouse import reading
 
 if TYPE_CHECKING:
     import duckdb
-
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(duckdb_file: Path, settings: Settings, target: Path) -> bool:
@@ -47,65 +43,27 @@ def write_report(duckdb_file: Path, settings: Settings, target: Path) -> bool:
     """
     with reading(duckdb_file) as connection:
         origin = provenance(settings, connection.sql("SELECT * FROM publication").df())
-        made_from = _made_from(origin)
-        if _is_made_from(target, made_from):
-            return False
-        page = _render(connection, settings, origin, made_from)
-    _write(page, target)
-    return True
+        made_from = hash_of(origin)
+        return write_page(
+            target, made_from, lambda: _render(connection, settings, origin, made_from)
+        )
 
 
 def render(duckdb_file: Path, settings: Settings) -> str:
     """The report's HTML (see `write_report`)."""
     with reading(duckdb_file) as connection:
         origin = provenance(settings, connection.sql("SELECT * FROM publication").df())
-        return _render(connection, settings, origin, _made_from(origin))
-
-
-def _made_from(origin: Provenance) -> str:
-    """A hash of everything that decides the page: what it shows, and this package itself."""
-    digest = hashlib.sha256(repr(origin).encode())
-    for file in sorted([*Path(__file__).parent.rglob("*.py"), *TEMPLATES.iterdir()]):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-def _is_made_from(target: Path, made_from: str) -> bool:
-    if not target.is_file():
-        return False
-    with target.open(encoding="utf-8", errors="replace") as file:
-        return f'content="{made_from}"' in file.read(2000)
-
-
-def _write(page: str, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(temporary).chmod(0o644)  # mkstemp's files are private; a page is to be shared
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        return _render(connection, settings, origin, hash_of(origin))
 
 
 def _render(
     connection: duckdb.DuckDBPyConnection, settings: Settings, origin: Provenance, made_from: str
 ) -> str:
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell_text
-    environment.filters["breakable"] = _breakable
+    templates = environment()
+    templates.filters["cell"] = cell_text
+    templates.filters["breakable"] = _breakable
     content = {**_content(connection, settings), "origin": origin, "made_from": made_from}
-    return environment.get_template("report.html.j2").render(content)
+    return templates.get_template("report.html.j2").render(content)
 
 
 def _breakable(name: str) -> Markup:
