@@ -45,7 +45,7 @@ def published_project(folder: Path) -> Settings:
     settings = settings_for(folder, {NAME: {"adapter": "table", "clips": str(folder / "c.csv")}})
     settings.config_file.write_text("{}")
     made = _tables()
-    scored, _ = score_queries(made, settings.metrics)
+    scored = score_queries(made, settings.metrics).query_scores
     lake = Lake(settings.lake_dir)
     for name, frame in vars(made).items():
         lake.write(TABLES[name], frame, NAME)

@@ -233,7 +233,8 @@ class TestPage:
 
     def test_it_needs_no_network_and_no_script(self, page):
         assert "<script" not in page
-        assert not re.search(r"(src|href)=[\"'](?!#)", page)
+        elsewhere = re.findall(r"(?:src|href)=[\"'](?!#|data:)([^\"']*)", page)
+        assert set(elsewhere) == {"listening.html"}, "the page beside it, and nothing else"
         assert "@import" not in page
         assert "url(" not in page
         assert "default-src 'none'" in page
