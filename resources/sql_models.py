@@ -50,23 +50,36 @@ class SqlModel:
     """Descriptions of columns, from the header."""
 
 
+def read_model(file: Path) -> SqlModel:
+    """One file.
+
+    Raises:
+        SqlModelError: it is not one SELECT, or has no description.
+    """
+    text = file.read_text(encoding="utf-8")
+    lines = text.splitlines()
+    length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    description, columns, materialized = _header([line[2:].strip() for line in lines[:length]])
+    if not description:
+        raise SqlModelError(f"{file}: its first lines must say in comments (`-- ...`) what it is")
+    sql = "\n".join(lines[length:]).strip().removesuffix(";")
+    return SqlModel(
+        file.stem, file, text, sql, description, _reads(file, sql), materialized, columns
+    )
+
+
 def read_models(sql_folder: Path) -> list[SqlModel]:
     """The models of a folder, `*.sql`, by name.
 
     Raises:
         SqlModelError: a file is not one SELECT, or has no description.
     """
-    return [_read(file) for file in sorted(sql_folder.glob("*.sql"))]
+    return [read_model(file) for file in sorted(sql_folder.glob("*.sql"))]
 
 
 def read_checks(sql_folder: Path) -> list[SqlModel]:
     """The checks of a folder, `checks/*.sql`: queries that must return no row."""
     return read_models(sql_folder / "checks")
-
-
-def dependencies(sql_folder: Path) -> dict[str, tuple[str, ...]]:
-    """What each model of a folder reads: tables of the lake and other models."""
-    return {model.name: model.reads for model in read_models(sql_folder)}
 
 
 def in_order(models: Iterable[SqlModel], known: Iterable[str] = tuple(TABLES)) -> list[SqlModel]:
@@ -106,19 +119,6 @@ def column_lineage(models: Iterable[SqlModel]) -> Lineage:
         lineage[model.name] = _model_lineage(model, known)
         known[model.name] = list(lineage[model.name])
     return lineage
-
-
-def _read(file: Path) -> SqlModel:
-    text = file.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
-    description, columns, materialized = _header([line[2:].strip() for line in lines[:length]])
-    if not description:
-        raise SqlModelError(f"{file}: its first lines must say in comments (`-- ...`) what it is")
-    sql = "\n".join(lines[length:]).strip().removesuffix(";")
-    return SqlModel(
-        file.stem, file, text, sql, description, _reads(file, sql), materialized, columns
-    )
 
 
 def _header(lines: list[str]) -> tuple[str, dict[str, str], bool]:

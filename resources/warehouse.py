@@ -226,8 +226,9 @@ def _build(file: Path, lake: Lake, plan: _Plan, published: Path) -> dict[str, in
     # No access to other files: what the models publish must be in the file itself.
     connection = duckdb.connect(str(file), config={"enable_external_access": "false"})
     try:
-        for table in TABLES.values():
-            _create_table(connection, table)
+        with _one_commit(connection):
+            for table in TABLES.values():
+                _create_table(connection, table)
         for kind, name, benchmark, _ in plan.parts:
             if kind == "table" and benchmark not in plan.kept:
                 _insert(connection, name, lake.read_arrow(TABLES[name], benchmark))
@@ -235,13 +236,22 @@ def _build(file: Path, lake: Lake, plan: _Plan, published: Path) -> dict[str, in
             _insert_kept(connection, plan, published)
         _create_publication(connection, plan.parts)
         said = _column_texts(plan.models)
-        for model in plan.models:
-            _create_model(connection, model, said)
+        with _one_commit(connection):
+            for model in plan.models:
+                _create_model(connection, model, said)
         for check in plan.checks:
             _check(connection, check)
         return _count_rows(connection, plan)
     finally:
         connection.close()
+
+
+@contextmanager
+def _one_commit(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Many definitions and comments at once: a commit for each would take most of the time."""
+    connection.begin()
+    yield
+    connection.commit()
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection, plan: _Plan) -> dict[str, int]:

@@ -18,7 +18,7 @@ from assets.retrieval.scoring import score_queries
 from assets.retrieval.summaries import aggregate_scores, compare_variants
 from resources.lake import Lake
 from resources.settings import MetricsSettings
-from resources.sql_models import SQL_FOLDER, dependencies
+from resources.sql_models import SQL_FOLDER, read_model
 from resources.tables import COMPARISONS, SCORES, TABLES
 from resources.warehouse import publish
 
@@ -78,13 +78,12 @@ def recomputed(
 
 def _models(folder: Path, wanted: Iterable[str]) -> Path:
     """A folder with the wanted SQL models and all that they read."""
-    reads = dependencies(SQL_FOLDER)
     folder.mkdir()
     waiting = list(wanted)
     while waiting:
-        name = waiting.pop()
-        link = folder / f"{name}.sql"
-        if name in reads and not link.exists():
-            link.symlink_to(SQL_FOLDER / f"{name}.sql")
-            waiting += reads[name]
+        file = SQL_FOLDER / f"{waiting.pop()}.sql"
+        link = folder / file.name
+        if file.exists() and not link.exists():
+            link.symlink_to(file)
+            waiting += read_model(file).reads
     return folder

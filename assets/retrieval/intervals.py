@@ -87,7 +87,9 @@ def resampled_medians(values: np.ndarray, codes: np.ndarray, weights: np.ndarray
 def percentile_interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper end of the central 95 % of resamples (axis 0)."""
     tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.nanpercentile(resampled, [tail, 100 - tail], axis=0)
+    # The function that leaves NaN out goes column by column, which takes many times as long.
+    percentile = np.nanpercentile if np.isnan(resampled).any() else np.percentile
+    low, high = percentile(resampled, [tail, 100 - tail], axis=0)
     return low, high
 
 

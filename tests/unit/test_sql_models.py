@@ -10,9 +10,9 @@ from resources.settings import PROJECT_ROOT
 from resources.sql_models import (
     SqlModelError,
     column_lineage,
-    dependencies,
     in_order,
     read_checks,
+    read_model,
     read_models,
 )
 from resources.tables import TABLES
@@ -45,7 +45,7 @@ def test_reads_names_tables_and_no_common_table_expressions(tmp_path):
         m="-- m\nWITH a AS (SELECT * FROM clips) SELECT a.clip_id FROM a "
         "WHERE a.clip_id IN (SELECT item_id FROM exclusions)",
     )
-    assert dependencies(tmp_path) == {"m": ("clips", "exclusions")}
+    assert read_model(tmp_path / "m.sql").reads == ("clips", "exclusions")
 
 
 def test_order_follows_dependencies_not_names(tmp_path):
