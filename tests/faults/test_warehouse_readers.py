@@ -23,6 +23,13 @@ while True:
         ).fetchall()[0]
     print(*counts, flush=True)
 """
+HOLDING_READER = """
+import sys, duckdb
+with duckdb.connect(sys.argv[1], read_only=True) as connection:
+    while True:
+        print(*connection.sql("SELECT count(*), min(text), max(text) FROM clips").fetchall()[0],
+              flush=True)
+"""
 HOLDER = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "read")
@@ -73,12 +80,13 @@ def stop(process):
 
 
 @pytest.mark.slow
-def test_a_reader_in_a_loop_sees_ten_publications_whole(lake, sql, target):
+def test_readers_in_a_loop_see_ten_publications_whole(lake, sql, target):
     give_all_clips_the_text(lake, "text 0")
     publish(lake, sql, target)
-    reader = start(READER, target)
+    reader, holding = start(READER, target), start(HOLDING_READER, target)
     try:
         assert reader.stdout.readline()
+        assert holding.stdout.readline()
         for number in range(1, 11):
             give_all_clips_the_text(lake, f"text {number}")
             assert publish(lake, sql, target).changed
@@ -87,10 +95,14 @@ def test_a_reader_in_a_loop_sees_ten_publications_whole(lake, sql, target):
             ]
     finally:
         seen, errors = stop(reader)
+        held, errors_holding = stop(holding)
     assert not errors
-    lines = seen.splitlines()[:-1]
+    assert not errors_holding
+    lines, lines_holding = seen.splitlines()[:-1], held.splitlines()[:-1]
     assert len(lines) > 3
+    assert len(lines_holding) > 3
     assert set(lines) == {"36 1 1"}
+    assert set(lines_holding) == {"36 text 0 text 0"}
 
 
 @pytest.mark.parametrize("mode", ["read", "write"])

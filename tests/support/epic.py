@@ -1,4 +1,4 @@
-"""The real EPIC-KITCHENS clips and captions, as frames with the columns that relevance needs."""
+"""The real EPIC clips and captions, as frames with the columns that relevance needs."""
 
 import ast
 
@@ -22,3 +22,13 @@ def epic_clips_and_captions() -> tuple[pd.DataFrame, pd.DataFrame]:
     ids = pd.read_csv(folder / "EPIC_100_retrieval_test_sentence.csv")["narration_id"]
     captions = clips.set_index("clip_id").loc[ids].reset_index().assign(caption_id=ids)
     return clips, captions
+
+
+def sound_clips_and_classes() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The segments of EPIC-SOUNDS in file order, and its classes by number."""
+    rows = pd.read_csv(real_data("epic_sounds", "EPIC_Sounds_validation.csv"))
+    clips = pd.DataFrame(
+        {"clip_id": rows["annotation_id"], "text": rows["class"], "verb_class": rows["class_id"]}
+    )
+    classes = clips.drop_duplicates("verb_class").sort_values("verb_class", ignore_index=True)
+    return clips.assign(noun_classes=None), classes.assign(noun_classes=None)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from assets.benchmarks.relevance import DenseMatrix
+from assets.benchmarks.relevance import DenseMatrix, class_relevance
 from assets.retrieval.floors import diagonal_ceiling, diagonal_floor, random_floor, rank_metrics
 from assets.retrieval.metrics import (
     BOTH_DIRECTIONS,
@@ -73,3 +73,22 @@ def test_epic_ceilings_of_the_diagonal_rule():
     assert to_audio["recall_at_1"] == pytest.approx(0.3967, abs=5e-5)
     assert to_text["recall_at_1"] == pytest.approx(0.2645, abs=5e-5)
     assert to_text["recall_at_5"] == pytest.approx(0.668, abs=5e-4)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_floors_of_the_real_benchmarks():
+    """Known from one draw of random similarities; here in closed form. Clips' queries first."""
+    from support.epic import epic_clips_and_captions, sound_clips_and_classes
+
+    known = {
+        "caption": (epic_clips_and_captions, (0.0569, 0.0559), (0.1081, 0.1096)),
+        "class": (sound_clips_and_classes, (0.100, 0.024), (0.0235, 0.022)),
+    }
+    for kind, (read, maps, ndcgs) in known.items():
+        clips, captions = read()
+        relevance = class_relevance(captions, clips, kind)
+        for direction, mean_ap, ndcg in zip(reversed(BOTH_DIRECTIONS), maps, ndcgs, strict=True):
+            floor = random_floor(relevance_profiles(relevance, direction))
+            assert floor["map_published"] == pytest.approx(mean_ap, abs=1e-3), (kind, direction)
+            assert floor["ndcg"] == pytest.approx(ndcg, abs=1e-3), (kind, direction)

@@ -257,44 +257,45 @@ def test_choices_share_ties_or_take_the_first():
 
 
 def test_agreement_with_pytrec_eval_on_whole_number_relevance():
-    """Ties apart, what trec_eval defines too: map, success and, by its own cut, nDCG."""
-    pytrec_eval = pytest.importorskip("pytrec_eval")
     draw = np.random.default_rng(3)
-    queries, candidates = 30, 200
-    similarity = draw.permuted(np.tile(np.arange(candidates), (queries, 1)), axis=1)
-    similarity = similarity.astype(np.float32)
     levels = np.array([0, 0, 0, 0, 1 / 12, 0.25, 0.5, 0.625, 1])
-    relevance = draw.choice(levels, (queries, candidates)).astype(np.float32)
-    result = block_metrics(similarity, relevance)
+    relevance = draw.choice(levels, (30, 200)).astype(np.float32)
+    assert_agreement_with_pytrec_eval(relevance, draw)
 
-    grades = np.rint(relevance * 120).astype(int)
-    run = by_id(similarity, float)
-    full = pytrec_eval.RelevanceEvaluator(
-        by_id(relevance == 1, int),
-        {"map", "success.1,5,10,50", "P.1,5,10,50", "recall.1,5,10,50"},
-    ).evaluate(run)
-    for query in range(queries):
-        assert result.map_binary[query] == pytest.approx(full[f"q{query}"]["map"], abs=1e-9)
+
+def assert_agreement_with_pytrec_eval(relevance, draw):
+    """Ties apart, what trec_eval defines too: map, success, P, recall and, by its own cut, nDCG."""
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    similarity = draw.permuted(np.tile(np.arange(relevance.shape[1]), (len(relevance), 1)), axis=1)
+    result = block_metrics(similarity.astype(np.float32), relevance)
+
+    run, right, grades = (
+        by_id(similarity, float), by_id(relevance == 1, int), by_id(np.rint(relevance * 120), int)
+    )  # fmt: skip
+    measures = {"map", "success.1,5,10,50", "P.1,5,10,50", "recall.1,5,10,50"}
+    full = pytrec_eval.RelevanceEvaluator(right, measures).evaluate(run)
+    for query, theirs in enumerate(full[f"q{query}"] for query in range(len(relevance))):
+        assert result.map_binary[query] == pytest.approx(theirs["map"], abs=1e-9)
         for column, k in enumerate(RECALL_AT):
-            assert result.recall[query, column] == full[f"q{query}"][f"success_{k}"]
-            precision, recall = (full[f"q{query}"][f"{name}_{k}"] for name in ("P", "recall"))
+            assert result.recall[query, column] == theirs[f"success_{k}"]
             hits = result.hits[query, column]
-            assert hits / k == pytest.approx(precision)
-            assert hits / result.right[query] == pytest.approx(recall)
-    cuts = (grades > 0).sum(axis=1)
+            assert hits / k == pytest.approx(theirs[f"P_{k}"])
+            assert hits / result.right[query] == pytest.approx(theirs[f"recall_{k}"])
+    cuts = (relevance > 0).sum(axis=1)
     for cut in np.unique(cuts):
-        same_cut = np.flatnonzero(cuts == cut)
+        same_cut = [f"q{query}" for query in np.flatnonzero(cuts == cut)]
         graded = pytrec_eval.RelevanceEvaluator(
-            {f"q{q}": by_id(grades, int)[f"q{q}"] for q in same_cut}, {f"ndcg_cut.{cut}"}
-        ).evaluate(run)
+            {query: grades[query] for query in same_cut}, {f"ndcg_cut.{cut}"}
+        ).evaluate({query: run[query] for query in same_cut})
         for query in same_cut:
-            expected = graded[f"q{query}"][f"ndcg_cut_{cut}"]
-            assert result.ndcg[query] == pytest.approx(expected, abs=1e-6)
+            expected = graded[query][f"ndcg_cut_{cut}"]
+            assert result.ndcg[int(query[1:])] == pytest.approx(expected, abs=1e-6)
 
 
 def by_id(matrix, kind):
+    names = [f"d{candidate:04}" for candidate in range(matrix.shape[1])]
     return {
-        f"q{query}": {f"d{candidate:03}": kind(value) for candidate, value in enumerate(row)}
+        f"q{query}": dict(zip(names, map(kind, row.tolist()), strict=True))
         for query, row in enumerate(matrix)
     }
 
@@ -393,3 +394,29 @@ def test_epic_equals_the_plain_formulas(epic, direction):
     assert (result.rank[rows] == published.first_rank(some, exact)).all()
     for column, k in enumerate(RECALL_AT):
         assert (result.recall[rows, column] == published.recall_at(k, some, exact)).all()
+        assert (result.hits[rows, column] == published.hits_at(k, some, exact)).all()
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["text_to_audio", "audio_to_text"])
+def test_epic_agrees_with_pytrec_eval(epic, direction):
+    draw = np.random.default_rng(4)
+    whole = epic[2].caption_rows(slice(None))
+    whole = whole if direction == "text_to_audio" else whole.T
+    assert_agreement_with_pytrec_eval(whole[draw.choice(len(whole), 40, replace=False)], draw)
+
+
+@pytest.mark.real_data
+@pytest.mark.slow
+def test_epic_diagonal_ranks_equal_the_plain_formula(epic):
+    """The published rule on all clips, with the ties that shared texts make."""
+    clips = epic[0]
+    codes = np.unique(clips["text"], return_inverse=True)[1]
+    draw = np.random.default_rng(5)
+    texts = draw.standard_normal((codes.max() + 1, 16)).astype(np.float32)
+    audio = draw.standard_normal((len(clips), 16)).astype(np.float32)
+    similarity = (texts @ audio.T)[codes]
+    for direction, rows in (("text_to_audio", similarity), ("audio_to_text", similarity.T)):
+        ranks = diagonal_ranks(DenseMatrix(similarity), direction)
+        assert (ranks == published.diagonal_rank(rows, direction)).all()
