@@ -34,9 +34,19 @@ _VARIABLES = {
 }
 _LEVELS = ["low", "moderate", "high"]
 _RECALL_AT = (1, 5, 10, 50)
+_TRAIT_NAMES = {
+    "words": "words",
+    "vocabulary": "distinct words",
+    "sound_words": "share of words for sounds",
+    "visual_words": "share of words for sights",
+    "audiocaps_similarity": "likeness to AudioCaps captions",
+    "clotho_similarity": "likeness to Clotho captions",
+}
 _DRAWN = (
     "variant",
+    "trait",
     "subset",
+    "rho",
     "value",
     "delta",
     "ci_low",
@@ -143,6 +153,21 @@ def recall(cells: pd.DataFrame) -> Figure:
         _charts(shown.assign(metric="recall"), ["direction"], ["value", "floor"], _recall),
         _legend(shown),
         "No retrieval benchmark yet.",
+    )
+
+
+def style(correlations: pd.DataFrame) -> Figure:
+    """What a change of wording has to do with the gain (`style_against_gain`)."""
+    shown = correlations.dropna(subset=["rho"])
+    return Figure(
+        "style",
+        "Which wording gains",
+        "Rank correlation, over texts, between what rewriting changed in the wording and what it "
+        "gained over the visual text, with its 95 % interval: right of the dashed line, more of it "
+        "went with more gain. Of many, one in twenty misses the line by chance.",
+        _charts(shown, ["direction"], ["rho", "ci_low", "ci_high"], _style_rows),
+        _legend(shown),
+        "No comparison yet: there is no description beside the visual text.",
     )
 
 
@@ -265,6 +290,51 @@ def _gain_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
         _svg(drawing),
         f"{said}.",
         _data(rows, "visual_value", "value", "delta", "ci_low", "ci_high", "p_holm", "queries"),
+    )
+
+
+def _style_rows(rows: pd.DataFrame, title: str, scale: alt.Scale) -> Chart:
+    import altair as alt
+
+    base = alt.Chart()
+    rows = rows.assign(trait=rows["trait"].map(_TRAIT_NAMES))
+    traits = [name for name in _TRAIT_NAMES.values() if name in set(rows["trait"])]
+    lines = 12 * rows["variant"].nunique()  # under the trait's name, which takes 26
+    spaced = alt.Scale(paddingInner=26 / (26 + lines), paddingOuter=13 / (26 + lines))
+    y = alt.Y("trait:N", sort=traits, axis=None, scale=spaced)
+    offset = alt.YOffset("variant:N", sort=_variants(rows))
+    above = {"baseline": "bottom", "dy": -lines / 2 - 2}
+    names = alt.Chart().mark_text(align="left", fontSize=12, color=_MUTED, **above)
+    drawing = alt.layer(
+        base.mark_rule(color=_FLOOR, strokeDash=[3, 3], size=1.5).encode(
+            x=_x("zero", "rank correlation", scale)
+        ),
+        base.mark_rule(size=2.5).encode(
+            x=_x("ci_low", "rank correlation", scale),
+            x2="ci_high:Q",
+            y=y,
+            yOffset=offset,
+            color=_colour(rows),
+        ),
+        base.mark_point(filled=True, size=60, opacity=1).encode(
+            x=_x("rho", "rank correlation", scale), y=y, yOffset=offset, color=_colour(rows)
+        ),
+        names.transform_aggregate(drawn="count()", groupby=["trait"]).encode(
+            x=alt.value(0), y=y, text="trait:N"
+        ),
+        data=_inline(rows.assign(zero=0.0)),
+    ).properties(width=ROW_WIDTH, height=len(traits) * (26 + lines))
+    said = "; ".join(
+        f"{row['variant']}, {row['trait']}: {row['rho']:+.2f} "
+        f"(interval {row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
+        for row in _rows(rows)
+    )
+    return Chart(
+        title,
+        rows["encoder"].iloc[0],
+        _svg(drawing),
+        f"{said}.",
+        _data(rows, "trait", "texts", "mean_change", "mean_gain", "rho", "ci_low", "ci_high"),
     )
 
 

@@ -92,6 +92,7 @@ def _content(connection: duckdb.DuckDBPyConnection, settings: Settings) -> dict[
         charts.gain(lift),
         charts.informativeness(rows("SELECT * FROM informativeness_curve")),
         charts.recall(rows("SELECT * FROM score_cells")),
+        charts.style(rows("SELECT * FROM style_against_gain")),
         charts.cost(rows("SELECT * FROM cost_by_prompt"), lift),
     ]
     tables: list[PaperTable] = paper_tables(

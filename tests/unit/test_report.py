@@ -210,6 +210,7 @@ class TestCharts:
         for figure in (
             charts.informativeness(query(duckdb_file, "FROM informativeness_curve")),
             charts.recall(query(duckdb_file, "FROM score_cells")),
+            charts.style(query(duckdb_file, "FROM style_against_gain")),
             charts.cost(query(duckdb_file, "FROM cost_by_prompt"), lift),
         ):
             assert figure.charts
@@ -227,7 +228,7 @@ class TestCharts:
 class TestPage:
     def test_it_holds_every_section(self, page):
         assert re.findall(r'id="table-(\d)"', page) == list("12345")
-        for anchor in ("standing", "gain", "informativeness", "recall", "cost"):
+        for anchor in ("standing", "gain", "informativeness", "recall", "style", "cost"):
             assert f'id="figure-{anchor}"' in page
         assert page.count("<svg ") > 30
 
