@@ -1,15 +1,54 @@
-"""The README's walk, as written there: edit a prompt, see other scores, change it back."""
+"""What README and docs have their readers do on the sample: a walk, commands, queries, paths.
+
+`tests/unit/test_documentation.py` looks up what can't run here: that it exists, options included.
+"""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from support.command_line import CommandLineRun
+from support.documentation import PROGRAM, inline, is_path, queries, shell_commands, words
+from support.raters import rate
 from support.sample_project import sample_project
 
+from assets.reports.ratings.storage import RatingsFolder
 from resources.settings import PROJECT_ROOT
 from resources.tables import TABLES
 
 pytestmark = pytest.mark.slow
+
+READERS_OWN = re.compile(r"configs/(?!sample\.yaml)|<key>|--to ")
+"""In a command: what only its reader has, such as a config over real data."""
+RUN_HERE = {
+    "bundle make",
+    "diff",
+    "doctor",
+    "explain",
+    "export",
+    "gc",
+    "ledger backup",
+    "prompt show",
+    "ratings import",
+    "ratings sheet",
+    "record",
+    "retry",
+    "search",
+    "validate",
+}
+RUN_ELSEWHERE = {
+    "bundle unpack": "tests/pipeline/test_bundle.py",
+    "bundle verify": "tests/pipeline/test_bundle.py",
+    "evaluate": "tests/unit/test_evaluation.py",
+    "ledger restore": "tests/unit/test_ledger.py",
+    "listen": "tests/browser/test_listening_page.py",
+    "plan": "tests/unit/test_planning.py",
+    "run": "tests/pipeline/test_readme_walk.py",
+    "ui": "tests/browser/test_dagster_ui.py",
+}
+"""Commands that listen, overwrite or need files or answers of one's own, and their tests."""
+MADE_BY_READERS = re.compile(r"^outputs/(mine|<name>|cache/(sources|weights)|sample-limit)")
 
 README = PROJECT_ROOT / "README.md"
 SCORES = """
@@ -70,14 +109,6 @@ def test_edit_scores_revert(run, prompt):
     assert run.rows(SCORES).equals(first)
 
 
-def test_the_five_queries(run):
-    [block] = re.findall(r"```sql\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    queries = [query for query in block.split(";") if query.strip()]
-    assert len(queries) == 5
-    for query in queries:
-        assert len(run.rows(query)), query
-
-
 def test_a_run_without_a_change_computes_nothing(run):
     assert "Nothing was recomputed." in run.again()
 
@@ -97,3 +128,83 @@ def test_a_limited_run_has_an_output_of_its_own(run):
     limited = run.settings.output.with_name("sample-limit-5")
     assert (limited / "sound_approach.duckdb").exists()
     assert str(limited) in output.replace("\n", "")
+
+
+def ours():
+    """The documented commands of our program, each once."""
+    said = [one for one in shell_commands() if words(one.text)[:1] == [PROGRAM]]
+    return list({one.text: one for one in said}.values())
+
+
+def name_of(command):
+    """A command's name, such as `run` or `ratings sheet`."""
+    found = words(command)[1:3]
+    known = RUN_HERE | RUN_ELSEWHERE.keys()
+    return next((name for name in (" ".join(found), found[0]) if name in known), found[0])
+
+
+@pytest.fixture(scope="module")
+def told(run):
+    """What each documented command that can run on the sample printed, and its exit status."""
+    results = {}
+    for said in ours():
+        if name_of(said.text) in RUN_HERE and not READERS_OWN.search(said.text):
+            arguments = words(said.text)[1:]
+            if arguments[:2] == ["ratings", "import"]:
+                arguments = ["ratings", "import", *saved_by_raters(run)]
+            results[said.text] = subprocess.run(
+                [sys.executable, "-m", "pipelines.cli", *arguments],
+                cwd=run.config.parent.parent,
+                env={
+                    **run.environment,
+                    "PYTHONPATH": str(PROJECT_ROOT),
+                    "SOUND_APPROACH_CONFIG": str(run.config),
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+    return results
+
+
+def saved_by_raters(run):
+    """Files as three raters would save them for the sheet that was drawn."""
+    folder = RatingsFolder(run.settings.ratings_dir)
+    [sheet] = folder.keys
+    files = []
+    for seed, rater in enumerate(("Ann", "Ben", "Cleo")):
+        file = run.config.parent.parent / f"ratings-{sheet}-{rater}.csv"
+        rate(folder.key(sheet), sheet, rater, seed, care=0.9).to_csv(file, index=False)
+        files.append(file.name)
+    return files
+
+
+@pytest.mark.parametrize("said", ours(), ids=str)
+def test_a_documented_command_runs(told, said):
+    name = name_of(said.text)
+    if name in RUN_HERE:
+        if not READERS_OWN.search(said.text):
+            assert told[said.text].returncode == 0, told[said.text].stdout + told[said.text].stderr
+    else:
+        assert name in RUN_ELSEWHERE, f"{name}: run it here, or say which test does"
+        assert (PROJECT_ROOT / RUN_ELSEWHERE[name]).exists()
+
+
+@pytest.mark.parametrize("said", queries(), ids=str)
+def test_a_documented_query_returns_rows(run, told, said, monkeypatch):
+    monkeypatch.chdir(run.config.parent.parent)
+    assert len(run.rows(said.text)), said.text
+
+
+def outputs():
+    """The paths under `outputs/` that pages name, in sentences and in commands."""
+    paths = {one.text for one in inline() if is_path(one.text)}
+    paths |= {word for one in shell_commands() for word in words(one.text)}
+    found = {path for path in paths if path.startswith("outputs/")}
+    return sorted(path for path in found if not MADE_BY_READERS.match(path))
+
+
+@pytest.mark.parametrize("path", outputs())
+def test_a_documented_output_is_there(run, told, path):
+    pattern = re.sub(r"<[^>]+>", "*", path).rstrip("/")
+    assert list(run.config.parent.parent.glob(pattern)), path
