@@ -1,8 +1,9 @@
 """The command line, `sound-approach`: one door to each thing a user does. No logic lives here.
 
-This module holds the doors to running: `run`, `ui`, `validate`. Those to prompts, answers and money
-are in `cli_language`, those to what was made in `cli_results`, those to numbers in `cli_numbers`,
-those to people's ratings in `cli_ratings`, those to keeping it alive in `cli_keeping`.
+This module holds the doors to running: `run`, `ui`, `home`, `validate`. Those to prompts, answers
+and money are in `cli_language`, those to what was made in `cli_results`, those to numbers in
+`cli_numbers`, those to people's ratings in `cli_ratings`, those to keeping it alive in
+`cli_keeping`.
 """
 
 from __future__ import annotations
@@ -92,6 +93,14 @@ def ui(
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
     os.chdir(PROJECT_ROOT)
     os.execv(sys.executable, [*command, "-h", host, "-p", str(port)])  # noqa: S606 (no shell)
+
+
+@app.command()
+def home(config: ConfigOption = None) -> None:
+    """Prepare Dagster's home for this config, and print it: what Dagster's own commands want."""
+    from pipelines.instance import prepare_home
+
+    typer.echo(prepare_home(read_settings(config)))
 
 
 @app.command()

@@ -22,8 +22,8 @@ TICK_S = 10
 
 
 def root_cause(error: object) -> str:
-    """The innermost error's own message, without Dagster's wrapping and traceback."""
-    while getattr(error, "cause", None) is not None:
+    """What this project says of an error, without Dagster's wrapping and traceback."""
+    while getattr(error, "cause", None) and str(error.cls_name).startswith("Dagster"):  # type: ignore[attr-defined]
         error = error.cause  # type: ignore[attr-defined]
     return str(getattr(error, "message", error)).strip()
 

@@ -25,10 +25,14 @@ from resources.encoders.protocol import EncoderUnavailable
 from resources.settings import MelRidgeSettings, Settings
 from resources.sql_models import SQL_FOLDER
 
-_DECIDES_NOTHING = {"automation", "cache_dir", "config_file", "dagster_storage", "ledger"}
+_DECIDES_NOTHING = {"automation", "cache_dir", "config_file"} | {
+    "dagster_storage",
+    "ledger",
+    "vectors",
+}
 _COUNTED_OTHERWISE = {"benchmarks", "prompts", "prompts_folder"}
 """Of benchmarks and prompts only those at hand count."""
-_FOLDERS = {"output", "sample"}
+_FOLDERS = {"output", "sample", "lake"}
 _PACE_AND_MONEY = {
     "concurrency",
     "requests_per_minute",

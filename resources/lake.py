@@ -1,21 +1,21 @@
 """The lake: one Parquet file a table and benchmark, whole or not there, and its version.
 
-Writing goes to a temporary name and is renamed, so that a reader sees the old table or the new
-one. Files hold no times and no run ids. A file's footer says the version of its rows and what they
-were made from (`Stamp`), so that a stage can tell that nothing upstream has changed.
+It lies in a folder on disk or in an object store (see `folders`): a reader sees the old table or
+the new one. Files hold no times and no run ids. A file's footer says the version of its rows and
+what they were made from (`Stamp`), so that a stage can tell that nothing upstream has changed.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from resources.folders import Address, open_folder
 from resources.table_model import TableError, TableModel
 
 WHOLE = "all"
@@ -32,27 +32,40 @@ class Stamp:
 
 
 class Lake:
-    """Tables as Parquet under one folder."""
+    """Tables as Parquet under one folder.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: the folder's path, or its URL.
+    """
+
+    def __init__(self, root: Address) -> None:
         self.root = root
+        self.folder = open_folder(root)
 
-    def path(self, model: TableModel, benchmark: str | None = None) -> Path:
-        """Where a table's file lies."""
-        if model.partitioned and not benchmark:
-            raise TableError(f"table {model.name} is partitioned: name a benchmark")
-        return self.root / model.name / f"{benchmark if model.partitioned else WHOLE}.parquet"
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies in an object store, which other machines reach too."""
+        return isinstance(self.root, str)
+
+    def path(self, model: TableModel, benchmark: str | None = None) -> Path | str:
+        """Where a table's file lies: its path, or its URL."""
+        return self.folder.place(_name(model, benchmark))
 
     def benchmarks(self, model: TableModel) -> list[str]:
         """The benchmarks for which a table is stored."""
-        return sorted(file.stem for file in (self.root / model.name).glob("*.parquet"))
+        files = (Path(name) for name in self.folder.sizes(model.name))
+        return sorted(file.stem for file in files if file.suffix == ".parquet")
+
+    def holds(self, model: TableModel) -> bool:
+        """Whether a table without partitions is stored, in whatever form."""
+        return Path(_name(model, None)).name in self.folder.sizes(model.name)
 
     def stamp(self, model: TableModel, benchmark: str | None = None) -> Stamp | None:
         """A stored table's version, or None if it is not stored in this model's form."""
-        path = self.path(model, benchmark)
-        if not path.exists():
+        try:
+            schema = self.folder.read(_name(model, benchmark), pq.read_schema)
+        except FileNotFoundError:
             return None
-        schema = pq.read_schema(path)
         if not schema.remove_metadata().equals(model.schema):
             return None
         metadata = schema.metadata or {}
@@ -71,15 +84,29 @@ class Lake:
     def read_arrow(self, model: TableModel, benchmark: str | None = None) -> pa.Table:
         """A stored table as Arrow (see `read`)."""
         path = self.path(model, benchmark)
-        if not path.exists():
-            raise TableError(f"{path} is not there yet: materialize `{model.name}` first")
-        table = pq.read_table(path, partitioning=None).replace_schema_metadata(None)
+        try:
+            table = self.folder.read(_name(model, benchmark), _read_table)
+        except FileNotFoundError as error:
+            raise TableError(
+                f"{path} is not there yet: materialize `{model.name}` first"
+            ) from error
+        table = table.replace_schema_metadata(None)
         if not table.schema.equals(model.schema):
             raise TableError(
                 f"{path} was written in another form than this release's `{model.name}`: "
                 f"materialize it again (nothing is paid or embedded twice)"
             )
         return table
+
+    def copy(self, model: TableModel, benchmark: str | None, target: Lake) -> bool:
+        """Copy a table's file into another lake, byte for byte; False if there is none."""
+        name = _name(model, benchmark)
+        try:
+            whole = self.folder.read(name, _bytes)
+        except FileNotFoundError:
+            return False
+        target.folder.write(name, lambda file: file.write(whole))
+        return True
 
     def write(
         self,
@@ -104,16 +131,23 @@ class Lake:
         table = model.to_arrow(frame)
         stamp = stamp or Stamp(model.version(frame), "")
         metadata = {"data_version": stamp.data_version, "made_from": stamp.made_from}
-        path = self.path(model, benchmark)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                pq.write_table(table.replace_schema_metadata(metadata), file, compression="zstd")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        table = table.replace_schema_metadata(metadata)
+        self.folder.write(
+            _name(model, benchmark), lambda file: pq.write_table(table, file, compression="zstd")
+        )
         return stamp
+
+
+def _bytes(file: Any) -> bytes:
+    return file.read_bytes() if isinstance(file, Path) else file.read()
+
+
+def _read_table(file: Any) -> pa.Table:
+    return pq.read_table(file, partitioning=None)
+
+
+def _name(model: TableModel, benchmark: str | None) -> str:
+    """A table's file in the lake's folder."""
+    if model.partitioned and not benchmark:
+        raise TableError(f"table {model.name} is partitioned: name a benchmark")
+    return f"{model.name}/{benchmark if model.partitioned else WHOLE}.parquet"

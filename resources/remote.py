@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import Annotated
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 SECRET = "secret_in_file"  # noqa: S105 (the type of an error, no secret)
@@ -43,6 +44,33 @@ def _database_address(url: str) -> str:
         raise ValueError("a database's URL reads postgresql://user@host:5432/database")
     return url
 
+
+def _folder_address(value: Any, info: ValidationInfo) -> Any:
+    """A URL as it is, if it holds no secret; a path from the config's base folder."""
+    if not isinstance(value, str) or "://" not in value:
+        base = (info.context or {}).get("base", "")
+        return Path(base, Path(value).expanduser()) if isinstance(value, str) else value
+    parts = urlsplit(value)
+    options = {name.lower() for name, _ in parse_qsl(parts.query)}
+    if parts.password is not None or options & {"access_key", "secret_key", "session_token"}:
+        raise PydanticCustomError(
+            SECRET,
+            "no key belongs in a file: leave it out of the URL, and set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY (or what else the store's library reads) in the environment",
+        )
+    return value
+
+
+def with_suffix(address: Path | str, suffix: str) -> Path | str:
+    """The address of a folder beside another, whose name ends otherwise."""
+    if isinstance(address, Path):
+        return address.with_name(address.name + suffix)
+    place, mark, options = address.partition("?")
+    return f"{place.rstrip('/')}{suffix}{mark}{options}"
+
+
+FolderAddress = Annotated[Path | str, BeforeValidator(_folder_address)]
+"""A folder: a path, or the URL of one in a store that `pyarrow.fs` knows."""
 
 DatabaseAddress = Annotated[str, AfterValidator(_database_address)]
 """A PostgreSQL database by URL, without its password."""

@@ -27,7 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from resources.remote import SECRET, DatabaseAddress
+from resources.remote import SECRET, DatabaseAddress, FolderAddress, with_suffix
 from resources.sources import SOURCES_FOLDER
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -403,6 +403,10 @@ class Settings(Strict):
     seeds: tuple[int, ...] = (0,)
     metrics: MetricsSettings = MetricsSettings()
     automation: AutomationSettings = AutomationSettings()
+    lake: FolderAddress | None = None
+    """Where the tables lie, if not under `output`."""
+    vectors: FolderAddress | None = None
+    """Where vectors are kept by content, if not in `cache_dir`."""
     ledger: DatabaseAddress | None = None
     """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
     dagster_storage: DatabaseAddress | None = None
@@ -474,7 +478,8 @@ class Settings(Strict):
         suffix = f"-limit-{self.limit}"
         if self.limit is not None and not self.output.name.endswith(suffix):
             limited = self.output.with_name(self.output.name + suffix)
-            return self.model_copy(update={"output": limited})
+            lake = with_suffix(self.lake, suffix) if self.lake else None
+            return self.model_copy(update={"output": limited, "lake": lake})
         return self
 
     @property
@@ -483,14 +488,14 @@ class Settings(Strict):
         return base_of(self.config_file)
 
     @property
-    def lake_dir(self) -> Path:
-        """Where the Parquet tables lie."""
-        return self.output / "lake"
+    def lake_dir(self) -> Path | str:
+        """Where the Parquet tables lie: a folder's path, or its URL."""
+        return self.lake or self.output / "lake"
 
     @property
-    def vectors_dir(self) -> Path:
-        """Where vectors are kept by content, for all configs that share the cache."""
-        return self.cache_dir / "vectors"
+    def vectors_dir(self) -> Path | str:
+        """Where vectors are kept by content, for all configs that share it: a path, or a URL."""
+        return self.vectors or self.cache_dir / "vectors"
 
     @property
     def duckdb_file(self) -> Path:

@@ -1,24 +1,23 @@
 """Vectors by content key, in Parquet, shared by all configs: what was embedded once stays.
 
-One folder an encoder (by fingerprint), in it parts that are written whole and never changed. Any
-number of processes may add at once; whoever finds many small parts merges them under a lock.
+One folder an encoder (by fingerprint), on disk or in an object store, in it parts that are written
+whole and never changed. Any number of processes may add at once. Whoever finds many small parts
+merges them; if two do, parts overlap for a while, and nothing is lost.
 """
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 
+from resources.folders import Address, Folder, FolderError, open_folder
 from resources.hashing import canonical_hash
 
 Vector = npt.NDArray[np.float32]
@@ -27,6 +26,7 @@ _FOLDER_DIGITS = 24
 _MERGE_FROM = 32
 """So many small parts are merged into one."""
 
+_PART = re.compile(r"part-[0-9a-f]+\.parquet")
 _SMALL_BYTES = 64 * 2**20
 _ROWS_A_GROUP = 4096
 
@@ -39,12 +39,12 @@ class VectorStore:
     """The vectors of one encoder.
 
     Args:
-        root: the folder of all encoders' vectors.
+        root: the folder of all encoders' vectors: a path, or its URL.
         fingerprint: the encoder's.
     """
 
-    def __init__(self, root: Path, fingerprint: str) -> None:
-        self.folder = root / fingerprint[:_FOLDER_DIGITS]
+    def __init__(self, root: Address, fingerprint: str) -> None:
+        self.folder = open_folder(root).within(fingerprint[:_FOLDER_DIGITS])
 
     def known(self, keys: Collection[str]) -> set[str]:
         """Those of the keys that have a vector; no vector is read."""
@@ -72,14 +72,16 @@ class VectorStore:
             return
         if vectors.ndim != 2 or len(vectors) != len(keys) or not np.isfinite(vectors).all():
             raise VectorStoreError(
-                f"{self.folder}: {vectors.shape} is not one finite vector for each of "
+                f"{self.folder.place('')}: {vectors.shape} is not one finite vector for each of "
                 f"{len(keys)} keys"
             )
         self._write(dict(zip(keys, vectors, strict=True)))
         self._merge_small_parts()
 
-    def _parts(self) -> list[Path]:
-        return sorted(self.folder.glob("part-*.parquet"))
+    def _parts(self) -> dict[str, int]:
+        """The parts by name, with their bytes."""
+        found = self.folder.sizes()
+        return {name: found[name] for name in sorted(found) if _PART.fullmatch(name)}
 
     def _groups(self, keys: set[str], columns: list[str]) -> list[dict[str, Any]]:
         """The wanted rows of every row group that holds some, column by column."""
@@ -88,59 +90,65 @@ class VectorStore:
                 return [
                     group
                     for part in (self._parts() if keys else ())
-                    for group in _wanted_rows(part, keys, columns)
+                    for group in _wanted_rows(self.folder, part, keys, columns)
                 ]
             except FileNotFoundError:
                 continue  # another process merged parts since they were listed: look again
 
-    def _write(self, vectors: Mapping[str, Vector]) -> Path:
+    def _write(self, vectors: Mapping[str, Vector]) -> str:
         """Write one part, sorted by key, under a name made from its keys."""
         keys = sorted(vectors)
         rows = np.stack([vectors[key] for key in keys]).astype(np.float32)
         values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
         table = pa.table({"key": pa.array(keys, pa.string()), "vector": values})
-        part = self.folder / f"part-{canonical_hash(keys)[:16]}.parquet"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=self.folder)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                pq.write_table(table, file, compression="zstd", row_group_size=_ROWS_A_GROUP)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(part)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        part = f"part-{canonical_hash(keys)[:16]}.parquet"
+        self.folder.write(
+            part,
+            lambda file: pq.write_table(
+                table, file, compression="zstd", row_group_size=_ROWS_A_GROUP
+            ),
+        )
         return part
 
     def _merge_small_parts(self) -> None:
-        """Make one part of many small ones; another process that does so already is left to it."""
-        with suppress(Timeout), FileLock(self.folder / "merge.lock", timeout=0):
-            small = [part for part in self._parts() if part.stat().st_size < _SMALL_BYTES]
-            if len(small) < _MERGE_FROM:
-                return
-            tables = [pq.read_table(part, partitioning=None) for part in small]
+        """Make one part of many small ones, unless another process has just done so."""
+        small = [part for part, size in self._parts().items() if size < _SMALL_BYTES]
+        if len(small) < _MERGE_FROM:
+            return
+        with suppress(FileNotFoundError):
+            tables = [self.folder.read(part, _read_part) for part in small]
             merged = self._write(_by_key(pa.concat_tables(tables)))
             for part in small:
                 if part != merged:
-                    part.unlink()
+                    self.folder.remove(part)
 
 
-def _wanted_rows(part: Path, keys: set[str], columns: list[str]) -> Iterator[dict[str, Any]]:
-    try:
-        with pq.ParquetFile(part) as file:
+def _wanted_rows(
+    folder: Folder, part: str, keys: set[str], columns: list[str]
+) -> list[dict[str, Any]]:
+    """The wanted rows of each row group of a part that holds some, column by column."""
+    found: list[dict[str, Any]] = []
+
+    def look(source: Any) -> None:
+        found.clear()
+        with pq.ParquetFile(source) as file:
             for number in range(file.num_row_groups):
                 present = file.read_row_group(number, columns=["key"])["key"].to_pylist()
                 rows = [row for row, key in enumerate(present) if key in keys]
                 if rows:
                     group = file.read_row_group(number, columns=columns).take(rows)
-                    yield {name: _values(group[name]) for name in columns}
-    except FileNotFoundError:
+                    found.append({name: _values(group[name]) for name in columns})
+
+    try:
+        folder.read(part, look)
+    except (FileNotFoundError, FolderError):
         raise
     except (pa.ArrowInvalid, OSError) as error:
         raise VectorStoreError(
-            f"{part} can't be read: {error}. Delete it: its vectors are computed again."
+            f"{folder.place(part)} can't be read: {error}. "
+            "Delete it: its vectors are computed again."
         ) from error
+    return found
 
 
 def _values(column: pa.ChunkedArray) -> Any:
@@ -149,6 +157,10 @@ def _values(column: pa.ChunkedArray) -> Any:
         return column.to_pylist()
     values = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return values.reshape(len(column), column.type.list_size)
+
+
+def _read_part(source: Any) -> pa.Table:
+    return pq.read_table(source, partitioning=None)
 
 
 def _by_key(table: pa.Table) -> dict[str, Vector]:

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from resources.lake import Lake
+from resources.shared_copy import SharedCopy
 from resources.sql_models import SqlModel, column_lineage, in_order, read_checks, read_models
 from resources.table_model import ColumnType, TableModel
 from resources.tables import TABLES
@@ -99,7 +100,8 @@ def publish(
     Args:
         lake: where the Parquet tables lie; a table that is not there yet becomes an empty one.
         sql_folder: one SELECT a file, and in `checks/` queries that must return no row.
-        target: the DuckDB file, replaced in one step.
+        target: the DuckDB file, replaced in one step. A lake in an object store has a copy of it,
+            which is taken first where another machine has published since.
         benchmarks: the partitions to publish; None takes all that the lake holds.
         refreshed: benchmarks whose tables in the lake are whole. All others keep the rows that
             they have in the published file, if any: in the lake they may be half-way through a
@@ -115,15 +117,21 @@ def publish(
     checks = read_checks(sql_folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
+        shared = SharedCopy(lake.folder, target, _version) if lake.is_remote else None
+        if shared:
+            shared.fetch()
         published = _published(target)
         plan = _plan(lake, models, checks, published, benchmarks, refreshed)
-        version = _hash(repr(plan.parts))
-        if published == plan.parts:
-            return Publication(target, version, False, _counted(target), plan.waiting)
-        with _aside(target) as temporary:
-            rows = _build(temporary, lake, plan, target)
-            _swap(temporary, target)
-    return Publication(target, version, True, rows, plan.waiting)
+        changed = published != plan.parts
+        if not changed:
+            rows = _counted(target)
+        else:
+            with _aside(target) as temporary:
+                rows = _build(temporary, lake, plan, target)
+                _swap(temporary, target)
+        if shared:
+            shared.put()
+    return Publication(target, _hash(repr(plan.parts)), changed, rows, plan.waiting)
 
 
 def query(target: Path, sql: str) -> pd.DataFrame:
@@ -216,7 +224,7 @@ def _stored(lake: Lake, model: TableModel) -> list[str] | list[None]:
     """The partitions of a table in the lake; `[None]` for a table without partitions."""
     if model.partitioned:
         return lake.benchmarks(model)
-    return [None] if lake.path(model).exists() else []
+    return [None] if lake.holds(model) else []
 
 
 def _build(file: Path, lake: Lake, plan: _Plan, published: Path) -> dict[str, int]:
@@ -381,6 +389,11 @@ def _published(target: Path) -> list[Part]:
         return []
     columns = (rows[name].where(rows[name].notna(), None) for name in rows.columns)
     return list(zip(*columns, strict=True))
+
+
+def _version(target: Path) -> str:
+    """Content hash of everything in a published file."""
+    return _hash(repr(_published(target)))
 
 
 def _counted(target: Path) -> dict[str, int]:

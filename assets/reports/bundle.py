@@ -176,13 +176,11 @@ def _copy_table(
     model: TableModel, benchmark: str | None, lake: Lake, staged: Lake, portable: Portable
 ) -> None:
     """Copy one table's file as it is, unless it tells of this machine."""
-    source, target = lake.path(model, benchmark), staged.path(model, benchmark)
-    if not source.exists():
+    if not lake.copy(model, benchmark, staged):
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
     told = [column for column in model.names if column in TOLD]
     if told and staged.stamp(model, benchmark):
+        target = staged.path(model, benchmark)
         table = pq.read_table(target, partitioning=None)
         shortened: pa.Table = portable.table(table)
         if shortened is not table:

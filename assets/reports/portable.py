@@ -21,6 +21,7 @@ from resources.settings import PROJECT_ROOT, OpenAISettings, Settings
 _NOT_SHARED = {
     "automation": True,
     "cache_dir": True,
+    **dict.fromkeys(("dagster_storage", "lake", "ledger", "vectors"), True),
     "config_file": True,
     "language_model": True,
     "limit": True,

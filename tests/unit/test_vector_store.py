@@ -51,7 +51,7 @@ def test_many_small_parts_are_merged_without_loss(tmp_path: Path) -> None:
     keys = numbered(0, 100)
     for key in keys:
         store.add([key], vectors_of([key]))
-    assert len(list(store.folder.glob("part-*.parquet"))) < 32
+    assert len(list(store.folder.path.glob("part-*.parquet"))) < 32
     found = store.read(keys)
     np.testing.assert_array_equal(np.stack([found[key] for key in keys]), vectors_of(keys))
 
@@ -69,7 +69,7 @@ def test_refuses_what_is_not_one_finite_vector_a_key(tmp_path: Path, vectors: np
 def test_a_damaged_part_is_named_with_the_remedy(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, FINGERPRINT)
     store.add(["key1"], vectors_of(["key1"]))
-    part = next(store.folder.glob("part-*.parquet"))
+    part = next(store.folder.path.glob("part-*.parquet"))
     part.write_bytes(part.read_bytes()[:40])
     with pytest.raises(VectorStoreError, match=rf"{part.name}.*Delete it"):
         store.read(["key1"])
@@ -78,7 +78,7 @@ def test_a_damaged_part_is_named_with_the_remedy(tmp_path: Path) -> None:
 def test_a_half_written_part_is_never_seen(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, FINGERPRINT)
     store.add(["key1"], vectors_of(["key1"]))
-    (store.folder / "tmpabc.tmp").write_bytes(b"PAR1 half")
+    (store.folder.path / "tmpabc.tmp").write_bytes(b"PAR1 half")
     assert store.known(["key1"]) == {"key1"}
 
 

@@ -1,0 +1,106 @@
+"""The sample with lake and vectors in an object store: runs, edits, cuts in the line, two at once."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from support.command_line import CommandLineRun
+from support.s3 import s3_server
+from support.sample_project import sample_project
+
+from resources.folders import open_folder
+from resources.lake import Lake
+from resources.settings import PROJECT_ROOT, load_settings
+from resources.tables import SCORES
+from resources.warehouse import query
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+BENCHMARK = "epic_sounds"
+FOLLOWS = (
+    "      - Say what makes the sound and how it sounds: water pours, metal clinks, a motor hums.\n"
+)
+RECORDED = "      - Name the material that sounds, where the text implies one.\n"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with s3_server() as running:
+        yield running
+
+
+def project_in(folder, server):
+    """The sample's config with one benchmark, and lake and vectors in the store."""
+    config = sample_project(folder)
+    raw = yaml.safe_load(config.read_text())
+    raw |= {
+        "lake": server.url(f"{folder.name}/lake"),
+        "vectors": server.url("vectors"),
+        "benchmarks": {BENCHMARK: raw["benchmarks"][BENCHMARK]},
+        "prompts": ["describe_zero_shot", "grade_informativeness"],
+    }
+    config.write_text(yaml.safe_dump(raw))
+    return config
+
+
+@pytest.fixture(scope="module")
+def run(server, tmp_path_factory):
+    return CommandLineRun(project_in(tmp_path_factory.mktemp("s3") / "project", server))
+
+
+def scores(run):
+    return Lake(run.settings.lake_dir).read(SCORES, BENCHMARK)
+
+
+def test_a_full_run_leaves_tables_vectors_and_duckdb_file_there_only(run):
+    settings = run.settings
+    assert not (settings.output / "lake").exists()
+    assert not (settings.cache_dir / "vectors").exists()
+    assert len(scores(run)) > 100
+    copy = open_folder(settings.lake_dir)
+    assert copy.sizes()[settings.duckdb_file.name] == settings.duckdb_file.stat().st_size
+
+
+def test_a_second_run_recomputes_nothing_and_uploads_nothing(run, server):
+    server.requests.clear()
+    assert "Nothing was recomputed." in run.again()
+    assert not [line for line in server.requests if line.startswith(("PUT", "POST", "DELETE"))]
+
+
+def test_an_edit_stopped_while_it_is_written_leaves_the_old_tables_and_ends_well_later(run, server):
+    before = scores(run)
+    prompt = run.config.parent.parent / "prompts" / "describe_zero_shot.yaml"
+    prompt.write_text(prompt.read_text().replace(FOLLOWS, FOLLOWS + RECORDED))
+    server.cut_at = f"PUT /bucket/project/lake/scores/{BENCHMARK}.parquet ".encode()
+    try:
+        said = run.again(expect=1)
+        assert server.is_cut
+    finally:
+        server.mend()
+    assert "the store can't be used" in " ".join(said.split())
+    assert scores(run).equals(before)
+    run.again()
+    assert not scores(run).equals(before)
+    assert "Nothing was recomputed." in run.again()
+
+
+def test_another_machine_finds_the_publication_and_two_runs_at_once_end_well(
+    run, server, tmp_path_factory
+):
+    """It has the same config, prompts and sources, and neither outputs nor cache."""
+    config = project_in(tmp_path_factory.mktemp("other") / "project", server)
+    prompts = config.parent.parent / "prompts"
+    for file in (run.config.parent.parent / "prompts").iterdir():
+        (prompts / file.name).write_text(file.read_text())
+    command = [sys.executable, "-W", "ignore", "-m", "pipelines.cli", "run", "--config"]
+    both = [
+        subprocess.Popen([*command, str(place)], cwd=PROJECT_ROOT, env=os.environ)
+        for place in (config, run.config)
+    ]
+    assert [process.wait() for process in both] == [0, 0]
+    other = load_settings(config)
+    count = "SELECT count(*), sum(value) FROM scores"
+    assert query(other.duckdb_file, count).equals(run.rows(count))
+    assert run.rows(count).iloc[0, 0] == len(scores(run))
