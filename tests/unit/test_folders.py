@@ -135,6 +135,7 @@ def add_all(address, keys):
         assert store.known([key]) == {key}
 
 
+@pytest.mark.slow
 def test_two_processes_add_vectors_and_merge_at_once(address):
     keys = [f"key{number}" for number in range(60)]
     context = multiprocessing.get_context("spawn")
