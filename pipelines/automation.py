@@ -14,7 +14,7 @@ from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
 from pipelines.inputs import fingerprint, unsettled
-from pipelines.instance import fail_dead_runs, show_alive
+from pipelines.instance import fail_dead_runs, hold_history_open, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.spending import allow
 from resources.settings import Settings, SettingsError
@@ -51,6 +51,7 @@ class TaggedProject(ProjectConfig):
             self._bound_usd = float(run.tags[BUDGET_TAG])
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
+        hold_history_open(settings.dagster_home, run.run_id)
         benchmark = run.tags.get(PARTITION_TAG)
         if benchmark and run.job_name == REFRESH:
             tags = {INPUTS_TAG: fingerprint(settings, benchmark)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import sqlite3
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ STARTING_S = 60.0
 """A run that started less than this ago may not have come to its sign of life yet."""
 
 _signs: dict[Path, FileLock] = {}
+_held: dict[Path, sqlite3.Connection] = {}
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -67,6 +69,19 @@ def show_alive(home: Path, run_id: str) -> None:
     lock.acquire(timeout=0)
     _signs[sign] = lock
     atexit.register(_let_go, lock, sign)
+
+
+def hold_history_open(home: Path, run_id: str) -> None:
+    """Keep Dagster's SQLite files of a run open for as long as this process lives.
+
+    Dagster opens and closes them for every event. Whoever closes a file last has SQLite write the
+    journal back and delete it, which takes longer than the event: not while somebody else is there.
+    """
+    history = home / "history"
+    for file in (history / "runs.db", *((history / "runs" / f"{n}.db") for n in ("index", run_id))):
+        if file.exists() and file not in _held:
+            _held[file] = sqlite3.connect(file)
+            _held[file].execute("SELECT 1 FROM sqlite_master").fetchall()
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:

@@ -7,9 +7,11 @@ what they were made from (`Stamp`), so that a stage can tell that nothing upstre
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,8 @@ import pyarrow.parquet as pq
 
 from resources.folders import Address, open_folder
 from resources.table_model import TableError, TableModel
+
+_Read = TypeVar("_Read")
 
 WHOLE = "all"
 """The file name of a table that is not partitioned."""
@@ -81,22 +85,40 @@ class Lake:
         """
         return model.from_arrow(self.read_arrow(model, benchmark))
 
+    def head(self, model: TableModel, benchmark: str | None, rows: int) -> tuple[pd.DataFrame, int]:
+        """The first rows of a stored table, and how many it has; the others are not read.
+
+        Raises:
+            TableError: it is not stored.
+        """
+
+        def read(source: Any) -> tuple[pa.Table, int]:
+            file = pq.ParquetFile(source)
+            batches = list(islice(file.iter_batches(batch_size=rows), 1))
+            return pa.Table.from_batches(batches, file.schema_arrow), file.metadata.num_rows
+
+        first, total = self._read(model, benchmark, read)
+        return model.from_arrow(first.replace_schema_metadata(None)), total
+
     def read_arrow(self, model: TableModel, benchmark: str | None = None) -> pa.Table:
         """A stored table as Arrow (see `read`)."""
-        path = self.path(model, benchmark)
-        try:
-            table = self.folder.read(_name(model, benchmark), _read_table)
-        except FileNotFoundError as error:
-            raise TableError(
-                f"{path} is not there yet: materialize `{model.name}` first"
-            ) from error
-        table = table.replace_schema_metadata(None)
+        table = self._read(model, benchmark, _read_table).replace_schema_metadata(None)
         if not table.schema.equals(model.schema):
             raise TableError(
-                f"{path} was written in another form than this release's `{model.name}`: "
-                f"materialize it again (nothing is paid or embedded twice)"
+                f"{self.path(model, benchmark)} was written in another form than this release's "
+                f"`{model.name}`: materialize it again (nothing is paid or embedded twice)"
             )
         return table
+
+    def _read(
+        self, model: TableModel, benchmark: str | None, reader: Callable[[Any], _Read]
+    ) -> _Read:
+        try:
+            return self.folder.read(_name(model, benchmark), reader)
+        except FileNotFoundError as error:
+            raise TableError(
+                f"{self.path(model, benchmark)} is not there yet: materialize `{model.name}` first"
+            ) from error
 
     def copy(self, model: TableModel, benchmark: str | None, target: Lake) -> bool:
         """Copy a table's file into another lake, byte for byte; False if there is none."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -606,12 +607,18 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: not UTF-8 text: {error}. Save it as UTF-8.") from error
     try:
-        raw = yaml.safe_load(_expand(text, path))
+        raw = _parse(_expand(text, path))
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(raw, dict):
         raise SettingsError(f"{path}: a config is a mapping of keys, such as `benchmarks:`.")
     return raw
+
+
+@lru_cache(maxsize=8)
+def _parse(text: str) -> Any:
+    """A config's YAML. Each step of a run reads its config anew; parsing costs most of that."""
+    return yaml.safe_load(text)
 
 
 def _expand(text: str, path: Path) -> str:

@@ -9,8 +9,9 @@ are read from the SQL itself. Nothing here opens a database.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class SqlModel:
     """Tables and models that it selects from, sorted."""
     materialized: bool = False
     """Stored as a table; otherwise a view."""
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] = field(default_factory=dict, hash=False)
     """Descriptions of columns, from the header."""
 
 
@@ -56,7 +57,12 @@ def read_model(file: Path) -> SqlModel:
     Raises:
         SqlModelError: it is not one SELECT, or has no description.
     """
-    text = file.read_text(encoding="utf-8")
+    return _model(file, file.read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=256)
+def _model(file: Path, text: str) -> SqlModel:
+    """What a file with this text says; it is read at every publication, and parsed when new."""
     lines = text.splitlines()
     length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
     description, columns, materialized = _header([line[2:].strip() for line in lines[:length]])
@@ -116,7 +122,8 @@ def column_lineage(models: Iterable[SqlModel]) -> Lineage:
     known: dict[str, list[str]] = {name: model.names for name, model in TABLES.items()}
     lineage: Lineage = {}
     for model in models:
-        lineage[model.name] = _model_lineage(model, known)
+        read = [(name, tuple(known[name])) for name in model.reads if name in known]
+        lineage[model.name] = _model_lineage(model, tuple(read))
         known[model.name] = list(lineage[model.name])
     return lineage
 
@@ -166,15 +173,20 @@ def _reads(file: Path, sql: str) -> tuple[str, ...]:
     return tuple(sorted(names - {""}))
 
 
+@lru_cache(maxsize=256)
 def _model_lineage(
-    model: SqlModel, known: dict[str, list[str]]
+    model: SqlModel, read: tuple[tuple[str, tuple[str, ...]], ...]
 ) -> dict[str, list[tuple[str, str]]]:
-    """For each column the stored columns at the ends of its lineage."""
+    """For each column the stored columns at the ends of its lineage.
+
+    `read` names what the model selects from, with the columns of each.
+    """
     from sqlglot import errors
     from sqlglot.lineage import lineage
 
     # Names suffice to trace columns: the types are of no account here.
-    schema = {name: dict.fromkeys(known[name], "VARCHAR") for name in model.reads if name in known}
+    known = dict(read)
+    schema = {name: dict.fromkeys(columns, "VARCHAR") for name, columns in known.items()}
     try:
         nodes = lineage(
             None,
@@ -191,7 +203,9 @@ def _model_lineage(
     return {column: _origins(model, node, known) for column, node in nodes.items()}
 
 
-def _origins(model: SqlModel, node: Any, known: dict[str, list[str]]) -> list[tuple[str, str]]:
+def _origins(
+    model: SqlModel, node: Any, known: Mapping[str, tuple[str, ...]]
+) -> list[tuple[str, str]]:
     from sqlglot import exp
 
     origins = {

@@ -116,6 +116,11 @@ class Made:
         return cls(frame, {"wanted": len(frame), "reused": 0, "new": len(frame)}, metadata or {})
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Stands for a stored table that is what would be made now: nobody need read its rows."""
+
+
 class _Rule(ColumnConstraint):
     """One column's rule, from its model: nulls, allowed values, range."""
 
@@ -190,8 +195,11 @@ class _UniqueKey(DataFrameConstraint):
 
 
 def pandas_type(model: TableModel) -> dg.DagsterType:
-    """The dagster-pandas type that stops a malformed table before it is written."""
-    return create_dagster_pandas_dataframe_type(
+    """The dagster-pandas type that stops a malformed table before it is written.
+
+    A table that stays as it was stored passed it then.
+    """
+    of_frames = create_dagster_pandas_dataframe_type(
         name=f"{model.name}_table",
         description=model.description,
         columns=[
@@ -199,6 +207,13 @@ def pandas_type(model: TableModel) -> dg.DagsterType:
         ],
         dataframe_constraints=[_UniqueKey(model)],
     )
+
+    def check(context: dg.TypeCheckContext, value: Any) -> dg.TypeCheck:
+        if isinstance(value, Kept):
+            return dg.TypeCheck(success=True)
+        return of_frames.type_check(context, value)
+
+    return dg.DagsterType(check, name=of_frames.key, description=of_frames.description)
 
 
 def column_schema(model: TableModel) -> dg.TableSchema:
@@ -219,12 +234,14 @@ def column_schema(model: TableModel) -> dg.TableSchema:
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
-    """Stores the frame that an asset returns as its table's Parquet file."""
+    """Stores the frame that an asset returns as its table's Parquet file, unless it is there."""
 
     project: ProjectConfig
 
-    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: pd.DataFrame | Kept) -> None:
         """Write the table under the stamp that `table_asset` gave it."""
+        if isinstance(obj, Kept):
+            return
         stamp = Stamp(*(_text(context.output_metadata[name]) for name in ("version", "made_from")))
         model, benchmark = _place(context)
         self._lake().write(model, obj, benchmark, stamp)
@@ -278,7 +295,7 @@ class TableAsset:
         ) -> Iterable[dg.MaterializeResult]:
             benchmark = context.partition_key if self.models[0].partitioned else ""
             stage = Stage(project.settings(), benchmark, context.log.info)
-            for model, made, stamp in self._tables(stage):
+            for model, made, stamp in self.tables(stage):
                 yield _result(stage, model, made, stamp)
 
         return asset
@@ -289,19 +306,20 @@ class TableAsset:
 
     def is_current(self, stage: Stage) -> bool:
         """Whether the stored tables are what would be made now."""
-        return self._holds(stage, self._made_from(stage))
+        return bool(self._current(stage, self._made_from(stage)))
 
-    def _holds(self, stage: Stage, made_from: str) -> bool:
-        stored = [stage.lake.stamp(model, stage.benchmark) for model in self.models]
-        return bool(made_from) and all(stamp and stamp.made_from == made_from for stamp in stored)
+    def _current(self, stage: Stage, made_from: str) -> list[Stamp]:
+        """The stored tables' stamps, if all of them were made from this; none otherwise."""
+        stored = (stage.lake.stamp(model, stage.benchmark) for model in self.models)
+        current = [stamp for stamp in stored if stamp and made_from == stamp.made_from != ""]
+        return current if len(current) == len(self.models) else []
 
-    def _tables(self, stage: Stage) -> Iterable[tuple[TableModel, Made, Stamp]]:
+    def tables(self, stage: Stage) -> Iterable[tuple[TableModel, Made | Kept, Stamp]]:
+        """The tables and what they are to be stored under; none is made where nothing changed."""
         made_from = self._made_from(stage)
-        if self._holds(stage, made_from):
-            for model in self.models:
-                frame = stage.table(model)
-                counts = {"wanted": len(frame), "reused": len(frame), "new": 0}
-                yield model, Made(frame, counts), Stamp(model.version(frame), made_from)
+        if current := self._current(stage, made_from):
+            for model, stamp in zip(self.models, current, strict=True):
+                yield model, Kept(), stamp
             return
         returned = self.make(stage)
         tables = returned if isinstance(returned, tuple) else (returned,)
@@ -435,18 +453,25 @@ def _check(model: TableModel, benchmarks: dg.PartitionsDefinition) -> dg.AssetCh
     return check
 
 
-def _result(stage: Stage, model: TableModel, made: Made, stamp: Stamp) -> dg.MaterializeResult:
-    rows = "dagster/partition_row_count" if model.partitioned else "dagster/row_count"
+def _result(
+    stage: Stage, model: TableModel, made: Made | Kept, stamp: Stamp
+) -> dg.MaterializeResult:
+    more: Mapping[str, Any]
+    if isinstance(made, Kept):
+        first, rows = stage.lake.head(model, stage.benchmark, PREVIEW_ROWS)
+        more = {"wanted": rows, "reused": rows, "new": 0}
+    else:
+        first, rows = made.frame, len(made.frame)
+        more = {**made.counts, **made.metadata}
     return dg.MaterializeResult(
         asset_key=model.name,
-        value=made.frame,
+        value=made if isinstance(made, Kept) else made.frame,
         data_version=dg.DataVersion(stamp.data_version),
         metadata={
-            rows: len(made.frame),
-            "preview": preview(made.frame, column_schema(model)),
+            "dagster/partition_row_count" if model.partitioned else "dagster/row_count": rows,
+            "preview": preview(first, column_schema(model)),
             "file": dg.MetadataValue.path(stage.lake.path(model, stage.benchmark or None)),
-            **made.counts,
-            **made.metadata,
+            **more,
             "version": dg.MetadataValue.text(stamp.data_version),
             "made_from": dg.MetadataValue.text(stamp.made_from),
         },

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -75,7 +76,7 @@ class TableModel:
         """Column names, in order."""
         return [column.name for column in self.columns]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema."""
         return pa.schema([column.arrow for column in self.columns])
@@ -144,8 +145,19 @@ class TableModel:
         return table.replace_schema_metadata(None)
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """The pandas form of stored rows (see `frame`)."""
-        return self.frame(table.select(self.names).to_pandas())
+        """The pandas form of stored rows (see `frame`), which are sorted and well-typed already.
+
+        Only what Arrow and pandas hold otherwise is converted: rows may be millions.
+        """
+        stored = table.select(self.names).to_pandas()
+        return pd.DataFrame(
+            {
+                column.name: _CONFORM[column.type](stored[column.name], column.nullable)
+                if column.type in _OTHERWISE_IN_PANDAS
+                else stored[column.name]
+                for column in self.columns
+            }
+        )
 
     def version(self, frame: pd.DataFrame) -> str:
         """Content hash of a conforming frame: equal rows give equal versions."""
@@ -157,6 +169,7 @@ class TableModel:
         return digest.hexdigest()
 
 
+_OTHERWISE_IN_PANDAS = {"label", "int", "bool"}
 _SORTABLE = {"string", "label", "int", "float", "bool"}
 
 

@@ -224,9 +224,15 @@ def read_prompt_file(path: Path) -> list[Prompt]:
         PromptError: it can't be used; all its problems are listed.
     """
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return list(_prompts_of(path, path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PromptError({path: [f"not readable as YAML in UTF-8: {error}"]}) from error
+
+
+@lru_cache(maxsize=256)
+def _prompts_of(path: Path, text: str) -> tuple[Prompt, ...]:
+    """What a file with this text says; every step of a run asks, and few files change."""
+    raw = yaml.safe_load(text)
     if not isinstance(raw, dict):
         raise PromptError({path: ["a prompt is a mapping of keys, such as `purpose:`"]})
     try:
@@ -235,7 +241,8 @@ def read_prompt_file(path: Path) -> list[Prompt]:
         raise PromptError({path: [_problem(item) for item in error.errors()]}) from error
     if given.id != path.stem:
         raise PromptError({path: [f"id: `{given.id}` must be the file's name, `{path.stem}`"]})
-    return [_prompt(given, model, path.name) for model in given.models or (given.model or "",)]
+    models = given.models or (given.model or "",)
+    return tuple(_prompt(given, model, path.name) for model in models)
 
 
 def render_messages(

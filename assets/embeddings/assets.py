@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from assets.embeddings.audio import embed_clips, training_clips_embedded
-from assets.embeddings.fingerprints import encoder_fingerprints
+from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.table_assets import Made, Stage, table_asset, table_check
 from resources.tables import (
@@ -21,7 +21,11 @@ from resources.tables import (
 
 
 def _encoders(stage: Stage) -> Any:
-    return [encoder_fingerprints(stage.settings), stage.settings.seeds]
+    return encoder_fingerprints(stage.settings)
+
+
+def _encoders_and_crops(stage: Stage) -> Any:
+    return [_encoders(stage), crop_rules(stage.settings), stage.settings.seeds]
 
 
 @table_asset(
@@ -29,7 +33,7 @@ def _encoders(stage: Stage) -> Any:
     EMBEDDING_EXCLUSIONS,
     reads=[CLIPS, MEDIA],
     code_version="1",
-    version=_encoders,
+    version=_encoders_and_crops,
     pool="encoders",
 )
 def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
 from resources.encoders.late_fusion import fused_key
+from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import EncoderUnavailable
 from resources.encoders.torch_runtime import TorchEncoder, has_torch
 from resources.settings import Settings
@@ -26,3 +29,17 @@ def encoder_fingerprints(settings: Settings) -> dict[str, str]:
     for name, fused in fused_encoders(settings).items():
         found[name] = fused_key({part: found[part] for part in fused.weights}, fused)
     return found
+
+
+def crop_rules(settings: Settings) -> dict[str, str]:
+    """How each encoder that computes brings clips to its input's length, by name.
+
+    It decides vectors of clips, and none of texts: no part of a fingerprint.
+    """
+    rules = {}
+    for name, encoder_settings in single_encoders(settings).items():
+        with suppress(EncoderUnavailable):
+            encoder = build_encoder(name, encoder_settings, settings.cache_dir)
+            if not isinstance(encoder, Precomputed):
+                rules[name] = encoder.window.rule
+    return rules

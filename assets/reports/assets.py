@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import dagster as dg
 import pandas as pd
@@ -39,7 +39,10 @@ from resources.tables import (
     REQUESTS,
     TABLES,
 )
-from resources.warehouse import PUBLICATION, publish, query
+from resources.warehouse import PUBLICATION, publish, reading
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 @table_asset(
@@ -132,24 +135,25 @@ def warehouse(
             "as last published": ", ".join(kept) or "none",
         },
     )
-    columns = _columns(published.file)
     lineage = column_lineage(MODELS)
-    for model in MODELS:
-        origins = {
-            column: [dg.TableColumnDep(dg.AssetKey(table), name) for table, name in found]
-            for column, found in lineage[model.name].items()
-        }
-        rows = query(published.file, f"FROM {model.name} LIMIT {PREVIEW_ROWS}")
-        yield dg.MaterializeResult(
-            asset_key=model.name,
-            data_version=version,
-            metadata={
-                "dagster/row_count": published.rows[model.name],
-                "dagster/column_schema": columns[model.name],
-                "dagster/column_lineage": dg.TableColumnLineage(origins),
-                "preview": preview(rows, columns[model.name]),
-            },
-        )
+    with reading(published.file) as connection:
+        columns = _columns(connection)
+        for model in MODELS:
+            origins = {
+                column: [dg.TableColumnDep(dg.AssetKey(table), name) for table, name in found]
+                for column, found in lineage[model.name].items()
+            }
+            rows = connection.sql(f"FROM {model.name} LIMIT {PREVIEW_ROWS}").df()
+            yield dg.MaterializeResult(
+                asset_key=model.name,
+                data_version=version,
+                metadata={
+                    "dagster/row_count": published.rows[model.name],
+                    "dagster/column_schema": columns[model.name],
+                    "dagster/column_lineage": dg.TableColumnLineage(origins),
+                    "preview": preview(rows, columns[model.name]),
+                },
+            )
 
 
 def _whole(context: dg.AssetExecutionContext, settings: Settings) -> list[str]:
@@ -173,13 +177,12 @@ def _is_current(settings: Settings, benchmark: str) -> bool:
     return all(table.is_current(stage) for table in tables)
 
 
-def _columns(file: Path) -> dict[str, dg.TableSchema]:
+def _columns(connection: "DuckDBPyConnection") -> dict[str, dg.TableSchema]:
     """The columns of every table and SQL model, as the published file describes them."""
-    rows = query(
-        file,
+    rows = connection.sql(
         "SELECT table_name, column_name, lower(data_type) AS type, coalesce(comment, '') AS text "
-        "FROM duckdb_columns() WHERE database_name = 'warehouse' ORDER BY table_name, column_index",
-    )
+        "FROM duckdb_columns() WHERE database_name = 'warehouse' ORDER BY table_name, column_index"
+    ).df()
     columns: dict[str, list[dg.TableColumn]] = defaultdict(list)
     for row in rows.to_dict("records"):
         columns[row["table_name"]].append(

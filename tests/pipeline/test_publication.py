@@ -8,7 +8,7 @@ from support.benchmark_files import settings_for
 
 from assets.reports import assets
 from assets.reports.assets import _whole as whole
-from resources.table_assets import Stage, table_asset
+from resources.table_assets import Made, Stage, table_asset
 from resources.tables import CAPTIONS, RELEVANCE, REQUESTS, TABLES
 
 BENCHMARK = "epic_mir"
@@ -47,8 +47,9 @@ class Project:
         monkeypatch.setattr(assets, "CHAIN", (*self.tables, history))
 
     def make(self, position):
-        for model, made, stamp in self.tables[position]._tables(self.stage):
-            self.stage.lake.write(model, made.frame, BENCHMARK, stamp)
+        for model, made, stamp in self.tables[position].tables(self.stage):
+            if isinstance(made, Made):
+                self.stage.lake.write(model, made.frame, BENCHMARK, stamp)
 
     def whole(self, partition=None, selected=None):
         tags = {"dagster/partition": partition} if partition else {}

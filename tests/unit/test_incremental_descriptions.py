@@ -3,24 +3,19 @@
 And it is paid for once: what is asked are the distinct questions that were never answered before.
 """
 
-import json
 import tempfile
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.fake_sender import FakeSender
 from support.prompt_files import make_prompt, pool_of, texts_of
 
 from assets.descriptions.rewriting import build_descriptions
 from resources.language_model.asking import LedgerModel
 from resources.language_model.ledger import Ledger
-from resources.language_model.ledger_rows import Outcome
-from resources.language_model.prices import Prices
 from resources.language_model.question import Spent
-from resources.language_model.replies import Reply, judge_reply
-from resources.language_model.requests import group_questions, make_intent, make_verdict
 
-PRICES = Prices(models={})
 POOL = [(f"doing {word}", f"{word} sounds") for word in ("one", "two", "three", "four")]
 MESSAGES = {
     "A": [{"role": "user", "content": "{{ text }}"}],
@@ -33,42 +28,6 @@ MESSAGES = {
 
 class CrashError(Exception):
     """The process dies here."""
-
-
-class FakeSender:
-    """Answers from the question alone, and dies after so many requests."""
-
-    def __init__(self, ledger, crash_after=None):
-        self.ledger = ledger
-        self.asked = []
-        self.crash_after = crash_after
-
-    def collect(self):
-        pass
-
-    def send(self, asking, spent):
-        attempts = {item.question.key: item.attempts for item in asking}
-        for group in group_questions(asking):
-            if self.crash_after is not None and len(self.asked) >= self.crash_after:
-                raise CrashError
-            intent = make_intent(group, "text", PRICES)
-            self.ledger.intend([intent]).result()
-            self.asked += [question.key for question in group]
-            self.ledger.settle(*self.reply(group, attempts, intent)).result()
-        return {}
-
-    def reply(self, group, attempts, intent):
-        fields = [{"description": f"Sounds {question.key[:8]}"} for question in group]
-        content = {"answers": [{"id": str(n), **f} for n, f in enumerate(fields, start=1)]}
-        reply = Reply(
-            json.dumps(content if len(group) > 1 else fields[0]), "stop", None, "m", 1, 1, ""
-        )
-        judged = judge_reply(reply, group[0].answer_schema, len(group))
-        verdicts = [
-            make_verdict(q.key, j, reply, "m", attempts[q.key], intent.request_id)
-            for q, j in zip(group, judged, strict=True)
-        ]
-        return Outcome(intent.request_id, "answered", 1, "", None, 1, 1, None), verdicts
 
 
 WORDS = ["cut onion", "open door", "wash pan", "stir soup", "peel carrot", "drop lid"]
@@ -107,16 +66,23 @@ def build(state, folder, crash_after=None):
         **changes,
     )
     texts = texts_of(*dict.fromkeys(state["texts"]))
+    asked = []
+
+    def answer(questions):
+        if crash_after is not None and len(asked) >= crash_after:
+            raise CrashError
+        asked.extend(question.key for question in questions)
+        return [{"description": f"Sounds {question.key[:8]}"} for question in questions]
+
     with Ledger.in_folder(folder) as ledger:
-        sender = FakeSender(ledger, crash_after)
         try:
             made = build_descriptions(
                 "b", texts, [prompt], pool_of(*POOL[: state["pool"]]),
-                LedgerModel(ledger, sender, 3), (),
+                LedgerModel(ledger, FakeSender(ledger, answer), 3), (),
             )  # fmt: skip
         except CrashError:
             made = None
-        return made, sender.asked
+        return made, asked
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
