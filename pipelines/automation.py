@@ -17,6 +17,7 @@ from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, hold_history_open, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.spending import allow
+from resources.cache_users import register
 from resources.settings import Settings, SettingsError
 from resources.table_assets import ProjectConfig
 
@@ -52,6 +53,7 @@ class TaggedProject(ProjectConfig):
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
         hold_history_open(settings.dagster_home, run.run_id)
+        register(settings)
         benchmark = run.tags.get(PARTITION_TAG)
         if benchmark and run.job_name == REFRESH:
             tags = {INPUTS_TAG: fingerprint(settings, benchmark)}

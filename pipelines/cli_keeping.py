@@ -1,4 +1,4 @@
-"""Commands for whoever keeps it alive: `bundle`."""
+"""Commands for whoever keeps it alive: `gc`, `bundle`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,47 @@ bundle_commands = typer.Typer(no_args_is_help=True, help="One result as one file
 commands.add_typer(bundle_commands, name="bundle")
 
 _SHOWN = 10
+
+
+@commands.command()
+def gc(
+    config: ConfigOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show, and delete nothing.")] = False,
+    days: Annotated[int, typer.Option(min=0, help="Vectors and runs younger than this stay.")] = 30,
+) -> None:
+    """Delete what nothing needs: orphaned vectors and tables, old runs. Answers always stay."""
+    from pipelines.tidying import TidyingError, survey
+
+    settings = read_settings(config)
+    try:
+        found = survey(settings, days)
+    except TidyingError as error:
+        raise stop(str(error)) from error
+    console.print("Outputs that rely on the cache, whose vectors stay:")
+    for output in found.outputs:
+        console.print(f"  {output}", soft_wrap=True, highlight=False)
+    for what in found.elsewhere:
+        console.print(f"The {what} lie in an object store, which others may use: left alone.")
+    table = Table("what nothing needs", **NARROW)
+    for heading in ("count", "size"):
+        table.add_column(heading, justify="right")
+    for garbage in found.garbage:
+        table.add_row(garbage.what, f"{garbage.count:,}", file_size(garbage.size))
+    if found.garbage:
+        console.print(table)
+    if found.answers_unused:
+        console.print(
+            f"{found.answers_unused:,} answers are in no table; they were paid, and stay."
+        )
+    total = file_size(sum(garbage.size for garbage in found.garbage))
+    if not found.garbage:
+        console.print("Nothing to delete.")
+    elif dry_run:
+        console.print(f"{total} could be freed; without --dry-run they are.")
+    else:
+        for garbage in found.garbage:
+            garbage.remove()
+        console.print(f"{total} freed.")
 
 
 @bundle_commands.command("make")

@@ -109,6 +109,12 @@ def fail_dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:
     return dead
 
 
+def living_runs(home: Path) -> list[str]:
+    """The ids of runs whose process is alive, however they were started."""
+    signs = (home / "alive").glob("*.lock")
+    return sorted(sign.stem for sign in signs if _is_alive(home, sign.stem))
+
+
 def _sign(home: Path, run_id: str) -> Path:
     return home / "alive" / f"{run_id}.lock"
 

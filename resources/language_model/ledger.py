@@ -385,6 +385,18 @@ class Ledger:
                     rows.append({**given, "answer": json.loads(row["fields"])})
         return rows
 
+    def states(self) -> dict[str, int]:
+        """How many questions are in each state (see `Stored`)."""
+        counted = sa.select(ANSWERS.c.state, sa.func.count()).group_by(ANSWERS.c.state)
+        with self.engine.connect() as connection:
+            return {row[0]: row[1] for row in connection.execute(counted)}
+
+    def answered(self) -> set[str]:
+        """The keys of all answers."""
+        wanted = sa.select(ANSWERS.c.key).where(ANSWERS.c.state == "answered")
+        with self.engine.connect() as connection:
+            return set(connection.scalars(wanted))
+
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
         with transaction(self.engine) as connection:
