@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -19,6 +19,9 @@ from pipelines.terminal import (
     stop,
 )
 from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from pipelines.tidying import Survey
 
 commands = typer.Typer()
 bundle_commands = typer.Typer(no_args_is_help=True, help="One result as one file, for a paper.")
@@ -41,9 +44,22 @@ def gc(
         found = survey(settings, days)
     except TidyingError as error:
         raise stop(str(error)) from error
+    _print_survey(found)
+    total = file_size(sum(garbage.size for garbage in found.garbage))
+    if not found.garbage:
+        console.print("Nothing to delete.")
+    elif dry_run:
+        console.print(f"{total} could be freed; without --dry-run they are.")
+    else:
+        for garbage in found.garbage:
+            garbage.remove()
+        console.print(f"{total} freed.")
+
+
+def _print_survey(found: Survey) -> None:
     console.print("Outputs that rely on the cache, whose vectors stay:")
-    for output in found.outputs:
-        console.print(f"  {output}", soft_wrap=True, highlight=False)
+    for user in found.users:
+        console.print(f"  {user.output}", soft_wrap=True, highlight=False)
     for what in found.elsewhere:
         console.print(f"The {what} lie in an object store, which others may use: left alone.")
     table = Table("what nothing needs", **NARROW)
@@ -57,15 +73,6 @@ def gc(
         console.print(
             f"{found.answers_unused:,} answers are in no table; they were paid, and stay."
         )
-    total = file_size(sum(garbage.size for garbage in found.garbage))
-    if not found.garbage:
-        console.print("Nothing to delete.")
-    elif dry_run:
-        console.print(f"{total} could be freed; without --dry-run they are.")
-    else:
-        for garbage in found.garbage:
-            garbage.remove()
-        console.print(f"{total} freed.")
 
 
 @bundle_commands.command("make")

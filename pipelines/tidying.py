@@ -9,7 +9,7 @@ import dagster as dg
 
 from pipelines.instance import living_runs
 from pipelines.old_runs import old_runs
-from resources.cache_users import CacheUserError, outputs
+from resources.cache_users import CacheUser, CacheUserError, cache_users
 from resources.garbage import (
     ANSWERS,
     DAY_S,
@@ -34,13 +34,13 @@ class Survey:
 
     Attributes:
         garbage: what can be removed, in this order.
-        outputs: those that rely on the cache.
+        users: the outputs that rely on the cache.
         elsewhere: what lies in an object store, and is not looked at.
         answers_unused: answers in the ledger that no table of theirs holds; they stay.
     """
 
     garbage: list[Garbage]
-    outputs: list[Path]
+    users: list[CacheUser]
     elsewhere: list[str]
     answers_unused: int
 
@@ -57,7 +57,7 @@ def survey(settings: Settings, days: int) -> Survey:
     """
     before = time.time() - days * DAY_S
     try:
-        users = outputs(settings)
+        users = cache_users(settings)
         _stop_if_running(users)
         garbage = [
             *stale_tables(settings),
@@ -72,11 +72,13 @@ def survey(settings: Settings, days: int) -> Survey:
     return Survey(garbage, users, elsewhere, _unused_answers(settings, users))
 
 
-def _stop_if_running(users: list[Path]) -> None:
+def _stop_if_running(users: list[CacheUser]) -> None:
     """A run may have stored vectors for a table that it has not written yet."""
-    for output in users:
-        if running := living_runs(output / "dagster_home"):
-            raise TidyingError(f"{output}: run {running[0]} is under way. Wait until it has ended.")
+    for user in users:
+        if running := living_runs(user.output / "dagster_home"):
+            raise TidyingError(
+                f"{user.output}: run {running[0]} is under way. Wait until it has ended."
+            )
 
 
 def _old_runs(home: Path, before: float) -> list[Garbage]:
@@ -86,6 +88,6 @@ def _old_runs(home: Path, before: float) -> list[Garbage]:
         return list(old_runs(instance, home, datetime.fromtimestamp(before, UTC)))
 
 
-def _unused_answers(settings: Settings, users: list[Path]) -> int:
+def _unused_answers(settings: Settings, users: list[CacheUser]) -> int:
     with open_ledger(settings) as ledger:
         return len(ledger.answered() - used_keys(settings, users, ANSWERS)) if ledger else 0

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from resources.folders import Address
+from resources.cache_users import CacheUser
+from resources.folders import Address, open_folder
 from resources.settings import Settings
 from resources.table_model import TableModel
 from resources.tables import (
@@ -77,19 +79,19 @@ def unfinished_files(settings: Settings) -> Iterator[Garbage]:
 
 
 def orphaned_vectors(
-    settings: Settings, outputs: Iterable[Path], before: float
+    settings: Settings, users: Iterable[CacheUser], before: float
 ) -> Iterator[Garbage]:
     """Vectors that no table of any output holds, an encoder at a time.
 
     Args:
         settings: names the store, and tables that are no longer wanted.
-        outputs: every output that relies on the store.
+        users: every output that relies on the store.
         before: only vectors in files last written before this time.
 
     Raises:
         VectorStoreError: a file of the store can't be read.
     """
-    used = used_keys(settings, outputs, VECTORS)
+    used = used_keys(settings, users, VECTORS)
     for store in _local(settings.vectors_dir):
         for folder in sorted(path for path in store.glob("*") if path.is_dir()):
             count, size = others(folder, used, before)
@@ -99,22 +101,24 @@ def orphaned_vectors(
 
 
 def used_keys(
-    settings: Settings, outputs: Iterable[Path], models: Iterable[TableModel]
+    settings: Settings, users: Iterable[CacheUser], models: Iterable[TableModel]
 ) -> frozenset[str]:
     """The row keys in all outputs' tables, but for those that are stale themselves."""
-    stale = set(stale_files(settings))
-    files = [
-        file
-        for output in outputs
-        for model in models
-        for file in (output / "lake" / model.name).glob("*.parquet")
-        if file not in stale
-    ]
-    return frozenset(
-        key
-        for file in files
-        for key in pq.read_table(file, columns=["key"], partitioning=None)["key"].to_pylist()
-    )
+    stale = {str(file) for file in stale_files(settings)}
+    keys: set[str] = set()
+    for user in users:
+        lake = open_folder(user.lake)
+        for model in models:
+            names = [f"{model.name}/{file}" for file in lake.sizes(model.name)]
+            for name in names:
+                if name.endswith(".parquet") and str(lake.place(name)) not in stale:
+                    keys |= set(lake.read(name, _read_keys))
+    return frozenset(keys)
+
+
+def _read_keys(source: Any) -> list[str]:
+    found: list[str] = pq.read_table(source, columns=["key"], partitioning=None)["key"].to_pylist()
+    return found
 
 
 def _local(address: Address) -> tuple[Path, ...]:
