@@ -264,6 +264,13 @@ REQUESTS = TableModel(
     key=("benchmark", "request_id"),
 )
 
+MADE_WITH = _label(
+    "made_with",
+    "What of the prompt decided the answer, as JSON: model asked, parameters, the answer's fields, "
+    "hashes of template and examples. Null for `paper`.",
+    nullable=True,
+)
+
 DESCRIPTIONS = TableModel(
     "descriptions",
     "descriptions",
@@ -275,9 +282,11 @@ DESCRIPTIONS = TableModel(
         _string("text", "The original text."),
         _string("description", "What it would sound like."),
         _label("model", "The model that answered."),
+        MADE_WITH,
         KEY,
     ),
     key=("benchmark", "text_id", "variant"),
+    version_columns=("text_id", "variant", "text", "description", "model", "key"),
 )
 
 TEXT_STYLES = TableModel(
@@ -324,9 +333,11 @@ INFORMATIVENESS = TableModel(
         _label("level", "The grade.", LEVELS),
         _string("reason", "The grader's reason, where asked for.", nullable=True),
         _label("model", "The model that answered."),
+        MADE_WITH,
         KEY,
     ),
     key=("benchmark", "text_id", "grader"),
+    version_columns=("text_id", "grader", "text", "level", "reason", "model", "key"),
 )
 
 DESCRIPTION_EXCLUSIONS = TableModel(

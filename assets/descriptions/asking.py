@@ -12,6 +12,7 @@ import pandas as pd
 
 from assets.benchmarks.adapters import read_annotations
 from assets.benchmarks.annotation_files import AnnotationError
+from assets.descriptions.causes import Before
 from assets.descriptions.few_shot import (
     FewShotError,
     build_few_shot_examples,
@@ -22,12 +23,20 @@ from assets.descriptions.planning import PlanRow, plan_benchmark
 from assets.descriptions.prompts import Prompt, PromptError, load_prompts
 from assets.descriptions.rewriting import prompt_questions
 from resources.downloads import DownloadError
+from resources.lake import Lake
 from resources.language_model.ledger import Ledger
 from resources.language_model.prices import load_prices
 from resources.language_model.question import Question
 from resources.settings import OpenAISettings, Settings
 from resources.sources import SourceError
-from resources.tables import text_id
+from resources.table_model import TableModel
+from resources.tables import (
+    DESCRIPTION_EXCLUSIONS,
+    DESCRIPTIONS,
+    INFORMATIVENESS,
+    INFORMATIVENESS_EXCLUSIONS,
+    text_id,
+)
 
 
 class AskedError(ValueError):
@@ -67,7 +76,21 @@ class Asked:
             ledger,
             chosen,
             load_prices(chosen.prices),
+            self._before(),
         )
+
+    def _before(self) -> dict[str, Before]:
+        """What the last run left, by the purpose of prompts."""
+        lake = Lake(self.settings.lake_dir)
+
+        def last(model: TableModel) -> pd.DataFrame | None:
+            there = lake.stamp(model, self.benchmark)
+            return lake.read(model, self.benchmark) if there else None
+
+        return {
+            "describe": Before.of(last(DESCRIPTIONS), last(DESCRIPTION_EXCLUSIONS), "variant"),
+            "grade": Before.of(last(INFORMATIVENESS), last(INFORMATIVENESS_EXCLUSIONS), "grader"),
+        }
 
 
 def read_asked(settings: Settings, benchmark: str) -> Asked:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from assets.benchmarks.authors_files import paper_descriptions, paper_levels
 from assets.descriptions.agreement import grader_agreement
+from assets.descriptions.causes import Before
 from assets.descriptions.failure_signs import before_and_after, failure_signs
 from assets.descriptions.few_shot import (
     build_few_shot_examples,
@@ -32,7 +33,7 @@ from assets.descriptions.styles import (
 )
 from resources.hashing import canonical_hash
 from resources.language_model.providers import open_language_model, open_ledger
-from resources.language_model.question import Progress
+from resources.language_model.question import Progress, Spent
 from resources.media.inventory import content_hash
 from resources.settings import RecordedSettings
 from resources.table_assets import Made, Stage, as_metadata, table_asset, table_check
@@ -51,6 +52,9 @@ from resources.tables import (
     SUBSET_MEMBERS,
     TEXT_STYLES,
 )
+
+SHOWN = 20
+"""Rows without an answer that the UI shows; the table lists them all."""
 
 
 def _prompts(stage: Stage) -> Any:
@@ -103,13 +107,46 @@ def _progress(stage: Stage) -> Callable[[Progress], None]:
     return follow
 
 
+def _before(stage: Stage, table: TableModel, exclusions: TableModel, variant: str) -> Before:
+    return Before.of(stage.previous(table), stage.previous(exclusions), variant)
+
+
 def _tables(
-    outcome: Outcome, table: pd.DataFrame, exclusions: TableModel, **shown: pd.DataFrame
+    stage: Stage,
+    outcome: Outcome,
+    table: pd.DataFrame,
+    exclusions: TableModel,
+    **shown: pd.DataFrame,
 ) -> tuple[Made, pd.DataFrame]:
+    lacking = exclusions.frame(outcome.exclusions)
     metadata = {name: as_metadata(frame) for name, frame in shown.items()}
-    complete = outcome.counts.failed == 0
-    made = Made(table, outcome.counts.as_metadata(), metadata, complete)
-    return made, exclusions.frame(outcome.exclusions)
+    metadata["lacking"] = as_metadata(lacking[["reason", "detail"]].head(SHOWN))
+    counts = {
+        **outcome.counts.as_metadata(),
+        **{f"asked because/{cause}": count for cause, count in sorted(outcome.causes.items())},
+        "quarantined": outcome.quarantined,
+        "not_asked": outcome.not_asked,
+    }
+    made = Made(table, counts, {**_spent(outcome.spent), **metadata}, outcome.counts.failed == 0)
+    if len(lacking):
+        stage.log(
+            f"{len(lacking):,} of {outcome.counts.wanted:,} have no usable answer and are listed "
+            f"in {exclusions.name}, first: {lacking['reason'].iloc[0]}: {lacking['detail'].iloc[0]}"
+        )
+    return made, lacking
+
+
+def _spent(spent: Spent) -> dict[str, Any]:
+    """What was spent now; a cost that is not known in full is not told as a number."""
+    shown: dict[str, Any] = {
+        "requests": spent.requests,
+        "prompt_tokens": spent.prompt_tokens,
+        "completion_tokens": spent.completion_tokens,
+        "cost_usd": spent.usd,
+    }
+    if spent.unpriced:
+        shown["cost_usd"] = f"unknown for {spent.unpriced:,} of {spent.requests:,} requests"
+    return shown
 
 
 @table_asset(FEW_SHOT_EXAMPLES, code_version="1", version=_pool)
@@ -143,12 +180,12 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
             stage.table(FEW_SHOT_EXAMPLES),
             model,
             _visual_words(stage),
-            stage.previous(DESCRIPTIONS),
+            _before(stage, DESCRIPTIONS, DESCRIPTION_EXCLUSIONS, "variant"),
         )
     published = paper_descriptions(stage.settings, stage.benchmark)
     table = with_paper_descriptions(outcome.table, published, stage.benchmark)
     shown = before_and_after(table)
-    return _tables(outcome, table, DESCRIPTION_EXCLUSIONS, before_and_after=shown)
+    return _tables(stage, outcome, table, DESCRIPTION_EXCLUSIONS, before_and_after=shown)
 
 
 @table_asset(
@@ -191,12 +228,12 @@ def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
             load_prompts(stage.settings),
             stage.table(FEW_SHOT_EXAMPLES),
             model,
-            stage.previous(INFORMATIVENESS),
+            _before(stage, INFORMATIVENESS, INFORMATIVENESS_EXCLUSIONS, "grader"),
         )
     published = paper_levels(stage.settings, stage.benchmark)
     table = with_paper_levels(outcome.table, published, stage.benchmark)
     shown = pd.DataFrame(grader_agreement(table))
-    return _tables(outcome, table, INFORMATIVENESS_EXCLUSIONS, agreement=shown)
+    return _tables(stage, outcome, table, INFORMATIVENESS_EXCLUSIONS, agreement=shown)
 
 
 @table_asset(SUBSET_MEMBERS, reads=[INFORMATIVENESS, CLIPS, CAPTIONS, QUESTIONS], code_version="1")

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import pandas as pd
 
-from assets.descriptions.prompts import Prompt
+from assets.descriptions.causes import Before, made_with
+from assets.descriptions.prompts import Prompt, examples_of
 from assets.descriptions.rewriting import check_for, prompt_questions
 from resources.language_model.asking import Asking, sort_known
 from resources.language_model.ledger import Ledger
@@ -52,6 +54,7 @@ class PlanRow:
 
     Attributes:
         wanted: its questions; `wanted = known + quarantined + in_batch + to_ask`.
+        causes: those to ask by why they are asked (see `causes`).
         usd: None where the model's price is unknown.
         budget_usd: with which all of it is asked for sure, since the most that a request can cost
             is set aside before it leaves: in a batch for all at once. None likewise.
@@ -66,6 +69,7 @@ class PlanRow:
     quarantined: int
     in_batch: int
     to_ask: int
+    causes: Mapping[str, int]
     requests: int
     prompt_tokens: Range
     completion_tokens: Range
@@ -83,6 +87,7 @@ def plan_benchmark(
     ledger: Ledger,
     settings: OpenAISettings,
     prices: Prices,
+    before: Mapping[str, Before],
 ) -> list[PlanRow]:
     """The plan for one benchmark, a row a prompt.
 
@@ -95,6 +100,7 @@ def plan_benchmark(
         ledger: where known answers are; only read.
         settings: how the model would be asked.
         prices: what tokens cost.
+        before: what the last run left, by the prompts' purpose.
     """
     rows = []
     for prompt in prompts:
@@ -123,6 +129,7 @@ def plan_benchmark(
                 quarantined=len(known.answers.quarantined),
                 in_batch=len(known.in_batch),
                 to_ask=len(known.to_ask),
+                causes=_causes(prompt, known.to_ask, pool, before[prompt.purpose]),
                 requests=len(intents),
                 prompt_tokens=prompt_tokens,
                 completion_tokens=completion_tokens,
@@ -132,6 +139,13 @@ def plan_benchmark(
             )
         )
     return rows
+
+
+def _causes(
+    prompt: Prompt, to_ask: Sequence[Asking], pool: pd.DataFrame, before: Before
+) -> Mapping[str, int]:
+    parts = made_with(prompt, examples_of(prompt, pool))
+    return Counter(before.cause(item.question, parts, item.attempts > 0) for item in to_ask)
 
 
 def total_usd(rows: Sequence[PlanRow]) -> Range | None:

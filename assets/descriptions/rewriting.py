@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from assets.descriptions.causes import Before, made_with
 from assets.descriptions.few_shot import find_visual_words
 from assets.descriptions.prompts import Prompt, examples_of, render
 from resources.counts import Counts
@@ -30,6 +31,8 @@ from resources.language_model.question import (
 from resources.language_model.replies import REFUSAL
 from resources.tables import DESCRIPTIONS, INFORMATIVENESS, REQUESTS, SUBSET_MEMBERS
 
+NOTHING = Before()
+
 LONGEST_CHARACTERS = 300
 """A description is one or two sentences; AudioCaps' longest caption has 212 characters."""
 
@@ -41,14 +44,18 @@ class Outcome:
     Attributes:
         table: DESCRIPTIONS or INFORMATIVENESS.
         counts: rows by what became of them.
+        causes: new and stale rows by why they were asked for (see `causes`).
         exclusions: one row a text and variant that has no answer, in the form of EXCLUSIONS.
-        not_asked: how many of the missing were not asked at all.
+        quarantined: how many of the missing had answers, none of them usable.
+        not_asked: how many of them were not asked at all.
         spent: what was spent on it now.
     """
 
     table: pd.DataFrame
     counts: Counts
+    causes: Mapping[str, int]
     exclusions: list[dict[str, Any]]
+    quarantined: int
     not_asked: int
     spent: Spent
 
@@ -71,7 +78,7 @@ def build_descriptions(
     pool: pd.DataFrame,
     model: LanguageModel,
     visual_words: Sequence[str],
-    last: pd.DataFrame | None = None,
+    before: Before = NOTHING,
 ) -> Outcome:
     """Rewrite every text with every prompt of purpose `describe` that is for the benchmark.
 
@@ -82,7 +89,7 @@ def build_descriptions(
         pool: FEW_SHOT_EXAMPLES.
         model: whom to ask.
         visual_words: words that a description must not have.
-        last: the table as it was, to tell new rows from stale ones.
+        before: the table as it was, to tell new rows from stale ones, and why they were asked for.
 
     Raises:
         LanguageModelError: the model can't be asked, or has no recorded answer.
@@ -93,17 +100,18 @@ def build_descriptions(
         return check_description(question.text, fields["description"], visual_words)
 
     asked = _questions(benchmark, texts, prompts, pool, "describe")
+    parts = _made_with(prompts, pool, asked)
     answers = model.ask(asked, check)
     rows = [
         {
-            **_common(benchmark, question, answer),
+            **_common(benchmark, question, answer, parts),
             "variant": question.variant,
             "description": answer.fields["description"].strip(),
         }
         for question, answer in _answered(asked, answers)
     ]
     table = DESCRIPTIONS.frame(rows)
-    return _outcome(benchmark, table, "variant", asked, answers, last)
+    return _outcome(benchmark, table, asked, answers, parts, before)
 
 
 def build_informativeness(
@@ -112,7 +120,7 @@ def build_informativeness(
     prompts: Sequence[Prompt],
     pool: pd.DataFrame,
     model: LanguageModel,
-    last: pd.DataFrame | None = None,
+    before: Before = NOTHING,
 ) -> Outcome:
     """Grade every text with every prompt of purpose `grade` (arguments: see `build_descriptions`).
 
@@ -123,10 +131,11 @@ def build_informativeness(
         return None
 
     asked = _questions(benchmark, texts, prompts, pool, "grade")
+    parts = _made_with(prompts, pool, asked)
     answers = model.ask(asked, check)
     rows = [
         {
-            **_common(benchmark, question, answer),
+            **_common(benchmark, question, answer, parts),
             "grader": question.variant,
             "level": answer.fields["level"],
             "reason": answer.fields.get("reason"),
@@ -134,7 +143,7 @@ def build_informativeness(
         for question, answer in _answered(asked, answers)
     ]
     table = INFORMATIVENESS.frame(rows)
-    return _outcome(benchmark, table, "grader", asked, answers, last)
+    return _outcome(benchmark, table, asked, answers, parts, before)
 
 
 def check_description(text: str, description: str, visual_words: Sequence[str]) -> Problem | None:
@@ -247,6 +256,18 @@ def _questions(
     ]
 
 
+def _made_with(
+    prompts: Sequence[Prompt], pool: pd.DataFrame, asked: Sequence[Question]
+) -> dict[str, str]:
+    """What decides the answers of each variant that is asked."""
+    variants = {question.variant for question in asked}
+    return {
+        prompt.variant: made_with(prompt, examples_of(prompt, pool))
+        for prompt in prompts
+        if prompt.variant in variants
+    }
+
+
 def _answered(asked: Sequence[Question], answers: Answers) -> list[tuple[Question, Answer]]:
     return [
         (question, answers.answered[question.key])
@@ -255,12 +276,15 @@ def _answered(asked: Sequence[Question], answers: Answers) -> list[tuple[Questio
     ]
 
 
-def _common(benchmark: str, question: Question, answer: Answer) -> dict[str, Any]:
+def _common(
+    benchmark: str, question: Question, answer: Answer, parts: Mapping[str, str]
+) -> dict[str, Any]:
     return {
         "benchmark": benchmark,
         "text_id": question.text_id,
         "text": question.text,
         "model": answer.model,
+        "made_with": parts[question.variant],
         "key": question.key,
     }
 
@@ -268,10 +292,10 @@ def _common(benchmark: str, question: Question, answer: Answer) -> dict[str, Any
 def _outcome(
     benchmark: str,
     table: pd.DataFrame,
-    variant_column: str,
     asked: Sequence[Question],
     answers: Answers,
-    last: pd.DataFrame | None,
+    parts: Mapping[str, str],
+    before: Before,
 ) -> Outcome:
     """Count what became of every question; the sums add up, or it is an error."""
     missing = [question for question in asked if question.key not in answers.answered]
@@ -283,40 +307,22 @@ def _outcome(
             f"{len(asked)} questions became {len(table)} answers, {quarantined} quarantined and "
             f"{not_asked} not asked"
         )
-    kinds = _kinds(asked, answers, last, variant_column)
-    return Outcome(
-        table=table,
-        counts=Counts(wanted=len(asked), failed=len(missing), **kinds),
-        exclusions=rows,
-        not_asked=not_asked,
-        spent=answers.spent,
-    )
-
-
-def _kinds(
-    asked: Sequence[Question], answers: Answers, last: pd.DataFrame | None, variant_column: str
-) -> dict[str, int]:
-    """How many answers were reused, new, stale; how many rows of the last table are orphaned."""
-    before: dict[tuple[str, str], str] = {}
-    if last is not None:
-        before = {
-            (text_id, str(variant)): key
-            for text_id, variant, key in zip(
-                last["text_id"], last[variant_column], last["key"], strict=True
-            )
-        }
-    kinds: Counter[str] = Counter()
-    for question in asked:
-        if question.key not in answers.answered:
-            continue
-        if question.key in answers.known:
-            kinds["reused"] += 1
-        elif (question.text_id, question.variant) in before:
-            kinds["stale"] += 1
-        else:
-            kinds["new"] += 1
+    made = [q for q in asked if q.key in answers.answered and q.key not in answers.known]
+    stale = sum((question.text_id, question.variant) in before.rows for question in made)
     wanted = {(question.text_id, question.variant) for question in asked}
-    return {**kinds, "orphaned": len(set(before) - wanted)}
+    counts = Counts(
+        wanted=len(asked),
+        reused=len(table) - len(made),
+        new=len(made) - stale,
+        stale=stale,
+        orphaned=len(before.rows.keys() - wanted),
+        failed=len(missing),
+    )
+    causes = Counter(
+        before.cause(question, parts[question.variant], question.key in answers.refused)
+        for question in made
+    )
+    return Outcome(table, counts, causes, rows, quarantined, not_asked, answers.spent)
 
 
 def _exclusion(benchmark: str, question: Question, answers: Answers) -> dict[str, Any]:

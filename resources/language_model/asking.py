@@ -106,6 +106,7 @@ class LedgerModel:
             self.ledger.rejudge(known.rejudged)
             if first:
                 answers.known, first = set(known.answers.answered), False
+                answers.refused = {item.question.key for item in known.to_ask if item.attempts}
             answers.add(known.answers)
             answers.not_asked.update(self._ask_ours(known.to_ask, answers.spent))
             if known.in_batch and waited:

@@ -148,6 +148,8 @@ class Answers:
     not_asked: dict[str, str] = field(default_factory=dict)
     known: set[str] = field(default_factory=set)
     """Which of the answers were there before anybody was asked."""
+    refused: set[str] = field(default_factory=set)
+    """Which of the questions had answers before, all of them no good."""
     spent: Spent = field(default_factory=Spent)
     """What was spent on them now; nothing on those that were known."""
 

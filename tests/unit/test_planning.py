@@ -7,6 +7,7 @@ import pytest
 from support.openai_server import OpenAIServer, grouped
 from support.prompt_files import GRADE, NO_POOL, answer_plainly, make_prompt, texts_of
 
+from assets.descriptions.causes import Before
 from assets.descriptions.planning import plan_benchmark, total_usd
 from assets.descriptions.rewriting import build_descriptions, build_requests
 from resources.language_model.ledger import Ledger
@@ -20,7 +21,8 @@ PRICES = load_prices()
 def plan(folder, prompts, texts, prices=PRICES, **settings):
     chosen = OpenAISettings(provider="openai", **settings)
     with Ledger.in_folder(folder) as ledger:
-        return plan_benchmark("b", texts, prompts, NO_POOL, (), ledger, chosen, prices)
+        nothing = {"describe": Before(), "grade": Before()}
+        return plan_benchmark("b", texts, prompts, NO_POOL, (), ledger, chosen, prices, nothing)
 
 
 def run(folder, server, prompts, texts):

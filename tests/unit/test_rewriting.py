@@ -2,10 +2,10 @@
 
 import json
 
-import pandas as pd
 import pytest
 from support.prompt_files import GRADE, NO_POOL, answer_plainly, make_prompt, texts_of
 
+from assets.descriptions.causes import Before, made_with
 from assets.descriptions.prompts import render
 from assets.descriptions.rewriting import (
     build_descriptions,
@@ -143,18 +143,17 @@ def test_counts_and_exclusions_add_up(tmp_path):
     }
     texts = texts_of(*given)
     model = Answering(lambda question: given[question.text], known={"old"})
-    last = pd.DataFrame(
-        [
-            {"text_id": text_id("old"), "variant": "plain", "key": "1"},
-            {"text_id": text_id("changed"), "variant": "plain", "key": "2"},
-            {"text_id": text_id("gone"), "variant": "plain", "key": "3"},
-        ]
+    parts = made_with(prompt, ())
+    before = Before(
+        {(text_id(text), "plain"): ("1", parts) for text in ("old", "changed", "gone")},
+        frozenset(text_id(text) for text in ("old", "changed", "gone", "open door")),
     )
-    made = build_descriptions("b", texts, [prompt], NO_POOL, model, (), last)
+    made = build_descriptions("b", texts, [prompt], NO_POOL, model, (), before)
     assert made.counts.as_metadata() == {
         "wanted": 5, "reused": 1, "new": 1, "stale": 1, "orphaned": 1, "failed": 2,
     }  # fmt: skip
-    assert made.not_asked == 1
+    assert (made.quarantined, made.not_asked) == (1, 1)
+    assert made.causes == {"source": 1, "code": 1}
     rows = EXCLUSIONS.frame(made.exclusions).set_index("item_id")
     assert rows.loc[text_id("open door"), "reason"] == "unchanged"
     assert rows.loc[text_id("wash pan"), "detail"] == "plain: 'wash pan': over budget"
