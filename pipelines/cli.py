@@ -1,9 +1,9 @@
 """The command line, `sound-approach`: one door to each thing a user does. No logic lives here.
 
-This module holds the doors to running: `run`, `ui`, `home`, `validate`. Those to prompts, answers
-and money are in `cli_language`, those to what was made in `cli_results`, those to numbers in
-`cli_numbers`, those to people's ratings in `cli_ratings`, those to keeping it alive in
-`cli_keeping`.
+This module holds the doors to running: `run`, `ui`, `home`, `validate`. Those to prompts are in
+`cli_prompts`, those to paid answers in `cli_language`, those to what was made in `cli_results`,
+those to numbers in `cli_numbers`, those to people's ratings in `cli_ratings`, those to keeping it
+alive in `cli_keeping`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from pipelines import cli_keeping, cli_language, cli_numbers, cli_ratings, cli_results
+from pipelines import (
+    cli_keeping,
+    cli_language,
+    cli_numbers,
+    cli_prompts,
+    cli_ratings,
+    cli_results,
+)
 from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
@@ -36,6 +43,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
+app.add_typer(cli_prompts.commands)
 app.add_typer(cli_language.commands)
 app.add_typer(cli_results.commands)
 app.add_typer(cli_numbers.commands)

@@ -1,17 +1,15 @@
-"""Commands about prompts, answers and money: `prompt`, `plan`, `record`, `retry`, `ledger`."""
+"""Commands about answers that were paid: `record`, `retry`, `ledger`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from pipelines.terminal import (
-    NARROW,
     BenchmarkOption,
     ConfigOption,
     chosen_benchmarks,
@@ -22,60 +20,11 @@ from pipelines.terminal import (
 from resources.settings import OpenAISettings, Settings
 
 if TYPE_CHECKING:
-    from assets.descriptions.asking import Asked
-    from assets.descriptions.planning import PlanRow, Range
     from resources.language_model.ledger import Ledger
 
 commands = typer.Typer()
-prompt_commands = typer.Typer(no_args_is_help=True, help="The prompts.")
 ledger_commands = typer.Typer(no_args_is_help=True, help="The ledger of answers that were paid.")
-commands.add_typer(prompt_commands, name="prompt")
 commands.add_typer(ledger_commands, name="ledger")
-
-
-@prompt_commands.command("show")
-def show_prompt(
-    variant: Annotated[str, typer.Argument(help="The prompt's id.")],
-    config: ConfigOption = None,
-    benchmark: BenchmarkOption = None,
-    limit: Annotated[int, typer.Option(help="How many texts a benchmark.")] = 3,
-) -> None:
-    """Render the very messages that would be sent."""
-    settings = read_settings(config)
-    for asked in _asked(settings, benchmark):
-        chosen = [prompt for prompt in asked.prompts if prompt.variant == variant]
-        if not chosen:
-            known = ", ".join(prompt.variant for prompt in asked.prompts)
-            raise stop(f"the config uses no prompt {variant}; it uses {known}.")
-        for question in asked.questions(chosen[0])[:limit]:
-            console.rule(f"{asked.benchmark} · {question.text}")
-            for message in question.messages:
-                console.print(f"[bold]{message['role']}[/]")
-                console.print(message["content"], markup=False, highlight=False)
-
-
-@commands.command()
-def plan(config: ConfigOption = None, benchmark: BenchmarkOption = None) -> None:
-    """Say what a run would ask and what that would cost, before anything is asked."""
-    from assets.descriptions.planning import total_usd
-
-    settings = read_settings(config)
-    rows: list[PlanRow] = []
-    with _ledger(settings) as ledger:
-        for asked in _asked(settings, benchmark):
-            rows += asked.plan(ledger)
-    table = Table("benchmark", "prompt", **NARROW)
-    for name in ("wanted", "known", "to ask", "requests", "USD"):
-        table.add_column(name, justify="right")
-    for row in rows:
-        counts = (row.wanted, row.known, row.to_ask, row.requests)
-        table.add_row(row.benchmark, row.variant, *(f"{n:,}" for n in counts), _usd(row.usd))
-    console.print(table)
-    total = total_usd(rows)
-    if total is None:
-        console.print("The price of a model is unknown: add it to the price list (prices.yaml).")
-    else:
-        console.print(f"In all {_usd(total)} USD.")
 
 
 @commands.command()
@@ -88,24 +37,40 @@ def record(
     from resources.language_model.recorded import write_recorded
 
     settings = read_settings(config)
-    keys = [key for asked in _asked(settings, benchmark) for key in asked.question_keys()]
     with _ledger(settings) as ledger:
-        rows = ledger.recorded_rows(keys)
-    written = write_recorded(file, rows)
-    console.print(f"{written:,} of {len(set(keys)):,} answers written to {file}", soft_wrap=True)
+        keys = _keys(settings, benchmark)
+        written = write_recorded(file, ledger.recorded_rows(keys))
+    console.print(f"{written:,} of {len(keys):,} answers written to {file}", soft_wrap=True)
+    if written < len(keys):
+        console.print("The others are not known yet: `sound-approach run` asks for them.")
 
 
 @commands.command()
 def retry(
     config: ConfigOption = None,
+    benchmark: BenchmarkOption = None,
     problem: Annotated[
         list[str] | None,
         typer.Option("--class", help="Only this class, as `exclusions.reason` names it."),
     ] = None,
 ) -> None:
-    """Let quarantined answers be asked again by the next run."""
-    with _ledger(read_settings(config)) as ledger:
-        console.print(f"{ledger.retry(problem):,} questions will be asked again.")
+    """Let this config's quarantined answers be asked again by the next run."""
+    settings = read_settings(config)
+    with _ledger(settings) as ledger:
+        keys = _keys(settings, benchmark)
+        there = ledger.quarantined(keys)
+        if not there:
+            console.print("Nothing is in quarantine.")
+            return
+        if unknown := sorted(set(problem or ()) - set(there)):
+            names = ", ".join(unknown)
+            raise stop(f"nothing of class {names} is in quarantine. There is: {_listed(there)}")
+        opened = ledger.retry(problem, keys)
+    console.print(f"{opened:,} of {sum(there.values()):,} in quarantine ({_listed(there)}).")
+    console.print(
+        f"The next run asks them again: sound-approach run --config {settings.config_file}",
+        soft_wrap=True,
+    )
 
 
 @ledger_commands.command("backup")
@@ -158,15 +123,19 @@ def _ledger(settings: Settings) -> Iterator[Ledger]:
         yield ledger
 
 
-def _asked(settings: Settings, benchmarks: list[str] | None) -> Iterator[Asked]:
+def _keys(settings: Settings, benchmarks: list[str] | None) -> set[str]:
+    """The keys of all that the config asks."""
     from assets.descriptions.asking import AskedError, read_asked
 
-    for benchmark in chosen_benchmarks(settings, benchmarks):
-        try:
-            yield read_asked(settings, benchmark)
-        except AskedError as error:
-            raise stop(str(error)) from error
+    try:
+        return {
+            key
+            for benchmark in chosen_benchmarks(settings, benchmarks)
+            for key in read_asked(settings, benchmark).question_keys()
+        }
+    except AskedError as error:
+        raise stop(str(error)) from error
 
 
-def _usd(usd: Range | None) -> str:
-    return "unknown" if usd is None else f"{usd.low:.2f} to {usd.high:.2f}"
+def _listed(classes: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(classes.items()))

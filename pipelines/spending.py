@@ -7,14 +7,21 @@ can't pass it either; runs for the same change that failed before count.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from assets.descriptions.asking import AskedError, read_asked
-from assets.descriptions.planning import PlanRow, Range, total_budget_usd, total_usd
+from assets.benchmarks.assets import questions
+from assets.benchmarks.authors_files import paper_descriptions
+from assets.descriptions.asking import Asked, AskedError, read_asked
+from assets.descriptions.planning import PlanRow, Price, total_price
+from assets.embeddings.planning import VectorPlan, plan_vectors
+from resources.lake import Lake
 from resources.language_model.prices import PRICES_FILE, show_usd
 from resources.language_model.providers import open_ledger
 from resources.language_model.question import LanguageModelError
 from resources.settings import OpenAISettings, Settings
+from resources.table_assets import Stage
+from resources.tables import CLIPS, MEDIA, QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -65,31 +72,76 @@ def allow(
     bound = settings.automation.max_usd_per_change
     spent = plan.paid_usd - paid_before[-1] if paid_before else 0.0
     left = max(0.0, bound - spent)
-    budget = total_budget_usd(plan.rows)
-    if budget is not None and budget <= left:
+    price = total_price(plan.rows)
+    if price.budget_usd is not None and price.budget_usd <= left:
         return Allowance(usd=left, paid_usd=plan.paid_usd)
     asked = ", ".join(f"{row.variant}: {row.to_ask:,}" for row in plan.rows if row.to_ask)
     earlier = f", of which earlier runs for this change have spent {show_usd(spent)}"
     return Allowance(
         f"would ask {sum(row.to_ask for row in plan.rows):,} questions ({asked}) for "
-        f"{_price(total_usd(plan.rows))}, more than automation.max_usd_per_change allows "
+        f"{_in_words(price)}, more than automation.max_usd_per_change allows "
         f"({show_usd(bound)} USD{earlier if spent else ''}). To approve it: sound-approach run "
-        f"--config {settings.config_file} --benchmark {benchmark} --budget {show_budget(budget)}"
+        f"--config {settings.config_file} --benchmark {benchmark} --budget {show_budget(price)}"
     )
 
 
-def show_budget(budget: float | None) -> str:
-    """A budget as it is given to `--budget`: rounded up, or what stands for one."""
-    if budget is None:
+def asked_now(settings: Settings, benchmark: str) -> Asked:
+    """What would be asked; of questions those that pass the filters, where that is known.
+
+    Raises:
+        AskedError: a file can't be used.
+    """
+    stage = Stage(settings, benchmark)
+    current = questions.is_current(stage)
+    return read_asked(settings, benchmark, stage.table(QUESTIONS) if current else None)
+
+
+def plan_run(
+    settings: Settings, benchmarks: Iterable[str]
+) -> Iterator[tuple[str, list[PlanRow], list[VectorPlan]]]:
+    """What a run would ask and compute, benchmark by benchmark.
+
+    Raises:
+        AskedError: a file can't be used.
+        LanguageModelError: ledger, recorded answers or price list can't be read.
+    """
+    lake = Lake(settings.lake_dir)
+    with open_ledger(settings) as ledger:
+        for benchmark in benchmarks:
+            asked = asked_now(settings, benchmark)
+            rows = asked.plan(ledger)
+            published = paper_descriptions(settings, benchmark)["description"]
+            described = (text for row in rows for text in row.descriptions)
+            texts = {*asked.texts["text"], *asked.clip_texts, *described, *published}
+            measured = all(lake.stamp(model, benchmark) for model in (CLIPS, MEDIA))
+            clips, media = (
+                lake.read(model, benchmark) if measured else None for model in (CLIPS, MEDIA)
+            )
+            yield benchmark, rows, plan_vectors(settings, texts, clips, media)
+
+
+def show_price(price: Price) -> str:
+    """What it costs in USD, from the least to the most."""
+    if price.usd is None:
+        return "unknown"
+    low, high = show_usd(price.usd.low), show_usd(price.usd.high)
+    if low == high:
+        return low
+    return f"{low} to {high}" if float(low) else f"up to {high}"
+
+
+def show_budget(price: Price) -> str:
+    """The budget that covers it, as `--budget` takes it: rounded up, or what stands for it."""
+    if price.budget_usd is None:
         return "USD"
-    unit = 100 if budget >= 0.1 else 10_000
-    return show_usd(math.ceil(budget * unit) / unit)
+    unit = 100 if price.budget_usd >= 0.1 else 10_000
+    return show_usd(math.ceil(price.budget_usd * unit) / unit)
 
 
-def _price(cost: Range | None) -> str:
-    if cost is None:
+def _in_words(price: Price) -> str:
+    if price.usd is None:
         return "an unknown price (add the model to the price list)"
-    return f"{show_usd(cost.low)} to {show_usd(cost.high)} USD"
+    return f"{show_price(price)} USD"
 
 
 def _plan(
@@ -108,7 +160,7 @@ def _plan(
         with open_ledger(settings) as ledger:
             if ledger:
                 paid_usd = ledger.paid_usd()
-                rows = read_asked(settings, benchmark).plan(ledger)
+                rows = asked_now(settings, benchmark).plan(ledger)
     except (AskedError, LanguageModelError):
         rows = []
     _planned[benchmark] = _Planned(made_for, rows, paid_usd)

@@ -19,7 +19,13 @@ from assets.descriptions.few_shot import (
     fetch_few_shot_files,
     read_word_list,
 )
-from assets.descriptions.planning import PlanRow, plan_benchmark
+from assets.descriptions.planning import (
+    InFile,
+    InLedger,
+    KnownAnswers,
+    PlanRow,
+    plan_benchmark,
+)
 from assets.descriptions.prompts import Prompt, PromptError, load_prompts
 from assets.descriptions.rewriting import prompt_questions
 from resources.downloads import DownloadError
@@ -27,7 +33,8 @@ from resources.lake import Lake
 from resources.language_model.ledger import Ledger
 from resources.language_model.prices import load_prices
 from resources.language_model.question import Question
-from resources.settings import OpenAISettings, Settings
+from resources.language_model.recorded import RecordedAnswers
+from resources.settings import RecordedSettings, Settings
 from resources.sources import SourceError
 from resources.table_model import TableModel
 from resources.tables import (
@@ -45,7 +52,10 @@ class AskedError(ValueError):
 
 @dataclass(frozen=True)
 class Asked:
-    """The texts of one benchmark, and the prompts that are put to them."""
+    """The texts of one benchmark, and the prompts that are put to them.
+
+    `clip_texts` are embedded as well, and nobody is asked about them.
+    """
 
     settings: Settings
     benchmark: str
@@ -53,6 +63,7 @@ class Asked:
     prompts: tuple[Prompt, ...]
     pool: pd.DataFrame
     visual_words: tuple[str, ...]
+    clip_texts: frozenset[str]
 
     def questions(self, prompt: Prompt) -> list[Question]:
         """A prompt's question about each text."""
@@ -62,10 +73,22 @@ class Asked:
         """The keys of all questions of all prompts."""
         return [question.key for prompt in self.prompts for question in self.questions(prompt)]
 
-    def plan(self, ledger: Ledger) -> list[PlanRow]:
-        """What of it is not known yet, and its price (see `planning`)."""
+    def plan(self, ledger: Ledger | None) -> list[PlanRow]:
+        """What of it is not known yet, why, and its price (see `planning`).
+
+        Args:
+            ledger: where known answers are; None where they are recorded.
+
+        Raises:
+            LanguageModelError: recorded answers or price list can't be read.
+        """
         chosen = self.settings.language_model
-        if not isinstance(chosen, OpenAISettings):
+        known: KnownAnswers
+        if isinstance(chosen, RecordedSettings):
+            known = InFile(RecordedAnswers(chosen.answers))
+        elif ledger:
+            known = InLedger(ledger, chosen, load_prices(chosen.prices))
+        else:
             return []
         return plan_benchmark(
             self.benchmark,
@@ -73,9 +96,7 @@ class Asked:
             self.prompts,
             self.pool,
             self.visual_words,
-            ledger,
-            chosen,
-            load_prices(chosen.prices),
+            known,
             self._before(),
         )
 
@@ -93,31 +114,43 @@ class Asked:
         }
 
 
-def read_asked(settings: Settings, benchmark: str) -> Asked:
+def read_asked(settings: Settings, benchmark: str, filtered: pd.DataFrame | None = None) -> Asked:
     """Read texts, prompts and few-shot pool from their files.
 
-    Texts are those of captions and of all questions: which questions pass the filters is known
-    only when their recordings have been measured, so that a plan errs on the dear side.
+    Args:
+        settings: the config.
+        benchmark: its name.
+        filtered: QUESTIONS, where it is there and up to date. Without it all questions count,
+            since which of them pass the filters is known only when their recordings have been
+            measured: a plan then errs on the dear side.
 
     Raises:
         AskedError: a file can't be used.
     """
     try:
         annotations = read_annotations(settings, benchmark)
-        words = read_word_list(settings.prompts_folder / "visual_words.txt")
-        fetch_few_shot_files(settings)
-        pool = build_few_shot_examples(settings.few_shot, words)
         prompts = load_prompts(settings)
-    except (
-        AnnotationError,
-        FewShotError,
-        PromptError,
-        SourceError,
-        DownloadError,
-        OSError,
-    ) as error:
+    except (AnnotationError, PromptError, SourceError, DownloadError, OSError) as error:
         raise AskedError(str(error)) from error
-    texts = pd.concat([annotations.captions["text"], annotations.questions["text"]])
+    words = read_word_list(settings.prompts_folder / "visual_words.txt")
+    pool = read_pool(settings)
+    questions = annotations.questions if filtered is None else filtered[filtered["usable"]]
+    texts = pd.concat([annotations.captions["text"], questions["text"]])
     distinct = pd.DataFrame({"text_id": texts.map(text_id), "text": texts})
     distinct = distinct.drop_duplicates("text_id").sort_values("text_id", ignore_index=True)
-    return Asked(settings, benchmark, distinct, prompts, pool, words)
+    own = annotations.clips["text"] if len(annotations.captions) else ()
+    return Asked(settings, benchmark, distinct, prompts, pool, words, frozenset(own))
+
+
+def read_pool(settings: Settings) -> pd.DataFrame:
+    """FEW_SHOT_EXAMPLES from their files, which are fetched where they are official.
+
+    Raises:
+        AskedError: a file can't be used.
+    """
+    try:
+        words = read_word_list(settings.prompts_folder / "visual_words.txt")
+        fetch_few_shot_files(settings)
+        return build_few_shot_examples(settings.few_shot, words)
+    except (FewShotError, SourceError, DownloadError, OSError) as error:
+        raise AskedError(str(error)) from error

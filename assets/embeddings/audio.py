@@ -95,9 +95,7 @@ def embed_clips(
         Tables `audio_embeddings` and `embedding_exclusions`, and the counts. An encoder that
         can't run here has one row in the second, and none in the first.
     """
-    usable = clips[clips["usable"]].merge(
-        media[["video_id", "path", "sample_rate", "content_hash"]], on="video_id", how="left"
-    )
+    usable = _located(clips, media)
     by_name: dict[str, _EncoderResult] = {}
     plans: list[_Plan] = []
     for name, encoder_settings in single_encoders(settings).items():
@@ -133,15 +131,44 @@ def embed_clips(
     )
 
 
+def wanted_keys(
+    encoder: Encoder, seeds: tuple[int, ...], clips: pd.DataFrame, media: pd.DataFrame
+) -> set[str]:
+    """The keys of all vectors that an encoder is to have of a benchmark's usable clips.
+
+    Args:
+        encoder: one that computes.
+        seeds: of the config.
+        clips: table `clips`.
+        media: table `media`.
+    """
+    located = _located(clips, media)
+    heard = located[~located["content_hash"].isin(encoder.training_recordings)]
+    return {segment.key for _, _, segment in _segments(encoder, seeds, heard)}
+
+
+def _located(clips: pd.DataFrame, media: pd.DataFrame) -> pd.DataFrame:
+    """Usable clips with their recordings."""
+    columns = ["video_id", "path", "sample_rate", "content_hash"]
+    return clips[clips["usable"]].merge(media[columns], on="video_id", how="left")
+
+
+def _segments(
+    encoder: Encoder, seeds: tuple[int, ...], clips: pd.DataFrame
+) -> list[tuple[str, int, Segment]]:
+    """Each clip under each seed."""
+    return [
+        (str(clip.clip_id), seed, _segment(encoder, clip, seed))
+        for clip in clips.itertuples()
+        for seed in seeds
+    ]
+
+
 def _plan(encoder: Encoder, settings: Settings, clips: pd.DataFrame) -> _Plan:
     """What an encoder that computes is to embed; known vectors are read from the store."""
     trained_on = clips["content_hash"].isin(encoder.training_recordings)
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    wanted: list[tuple[str, int, Segment]] = [
-        (str(clip.clip_id), seed, _segment(encoder, clip, seed))
-        for clip in clips[~trained_on].itertuples()
-        for seed in settings.seeds
-    ]
+    wanted = _segments(encoder, settings.seeds, clips[~trained_on])
     known = store.read({segment.key for _, _, segment in wanted})
     missing = {segment.key: segment for _, _, segment in wanted if segment.key not in known}
     work = Work(encoder, list(missing.values()), store.add)

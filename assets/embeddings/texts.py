@@ -101,7 +101,7 @@ def _embed(
 ) -> tuple[list[dict[str, Any]], set[str]]:
     """An encoder's rows, and the keys that were computed now."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    keys = {text: _key(encoder, text) for text in texts["text"]}
+    keys = {text: text_key(encoder, text) for text in texts["text"]}
     known = store.read(keys.values())
     missing = [text for text in texts["text"] if keys[text] not in known]
     for start in range(0, len(missing), _BATCH):
@@ -134,7 +134,8 @@ def _fuse(
     ]
 
 
-def _key(encoder: Encoder, text: str) -> str:
+def text_key(encoder: Encoder, text: str) -> str:
+    """Under which a text's vector is kept."""
     return canonical_hash({"text": text, "encoder": encoder.fingerprint})
 
 

@@ -17,6 +17,7 @@ import os
 import socket
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -271,20 +272,36 @@ class Ledger:
         with self._write() as connection:
             connection.execute(change, rows)
 
-    def retry(self, problems: Collection[str] | None = None) -> int:
+    def quarantined(self, keys: Iterable[str]) -> Counter[str]:
+        """How many of these keys are in quarantine, by class."""
+        found: Counter[str] = Counter()
+        with self.engine.connect() as connection:
+            for chunk in chunks(sorted(set(keys))):
+                failed = ANSWERS.c.key.in_(chunk), ANSWERS.c.state == "failed"
+                found.update(connection.scalars(sa.select(ANSWERS.c.problem).where(*failed)))
+        return found
+
+    def retry(self, problems: Collection[str] | None, keys: Iterable[str]) -> int:
         """Let quarantined questions be asked again.
 
         Args:
             problems: of which classes; None: of all.
+            keys: which ones.
 
         Returns:
             How many there were.
         """
-        chosen = sa.update(ANSWERS).where(ANSWERS.c.state == "failed")
-        if problems is not None:
-            chosen = chosen.where(ANSWERS.c.problem.in_(list(problems)))
+        opened = 0
         with self._write() as connection:
-            return connection.execute(chosen.values(state="open", attempts=0, fields=None)).rowcount
+            for chunk in chunks(sorted(set(keys))):
+                chosen = sa.update(ANSWERS).where(
+                    ANSWERS.c.state == "failed", ANSWERS.c.key.in_(chunk)
+                )
+                if problems is not None:
+                    chosen = chosen.where(ANSWERS.c.problem.in_(list(problems)))
+                done = connection.execute(chosen.values(state="open", attempts=0, fields=None))
+                opened += done.rowcount
+        return opened
 
     def fail_lost_requests(self) -> int:
         """Mark requests as failed whose process died while they were in flight.

@@ -70,7 +70,9 @@ def load_prices(file: Path | None = None) -> Prices:
 
 def show_usd(usd: float) -> str:
     """An amount as people read it: cents, or finer where there is less than ten of them."""
-    return f"{usd:.2f}" if usd == 0 or usd >= 0.1 else f"{usd:.4f}"
+    if usd == 0 or usd >= 0.1:
+        return f"{usd:.2f}"
+    return f"{max(usd, 0.0001):.4f}"
 
 
 def token_bound(body: str, parameters: Mapping[str, Any], questions: int) -> tuple[int, int]:

@@ -49,20 +49,30 @@ class RecordedAnswers:
             NoRecordedAnswerError: any is missing; no partial answer is given.
             LanguageModelError: the file can't be read.
         """
-        recorded = read_recorded(self.file)
-        wanted = {question.key: question for question in questions}
-        missing = [question for key, question in wanted.items() if key not in recorded]
+        answers, missing = self.look_up({question.key: question for question in questions}, check)
         if missing:
             raise NoRecordedAnswerError(_missing_message(missing, self.file))
-        answers = Answers(known=set(wanted))
-        for key, question in wanted.items():
+        return answers
+
+    def look_up(
+        self, wanted: Mapping[str, Question], check: Check
+    ) -> tuple[Answers, list[Question]]:
+        """What the file holds of the questions, and those of which it holds nothing.
+
+        Raises:
+            LanguageModelError: the file can't be read.
+        """
+        recorded = read_recorded(self.file)
+        there = {key: question for key, question in wanted.items() if key in recorded}
+        answers = Answers(known=set(there))
+        for key, question in there.items():
             fields = recorded[key]["answer"]
             problem = fit_schema(fields, question.answer_schema) or check(question, fields)
             if problem:
                 answers.quarantined[key] = Failure(problem, canonical_json(fields), 1)
             else:
                 answers.answered[key] = Answer(fields, recorded[key]["model"])
-        return answers
+        return answers, [question for key, question in wanted.items() if key not in recorded]
 
 
 def read_recorded(file: Path) -> dict[str, dict[str, Any]]:

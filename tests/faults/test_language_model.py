@@ -123,8 +123,11 @@ def test_a_lasting_bad_answer_is_quarantined_and_not_asked_again(tmp_path, name)
         assert server.requests == 19 + 3
         server.fault = None
         with Ledger.in_folder(tmp_path) as ledger:
-            assert ledger.retry(["visual"]) == 0
-            assert ledger.retry([kind]) == 1
+            keys = list(answers.quarantined)
+            assert ledger.quarantined(keys) == {kind: 1}
+            assert ledger.retry(["visual"], keys) == 0
+            assert ledger.retry([kind], ["of another config"]) == 0
+            assert ledger.retry([kind], keys) == 1
         assert len(ask(server, tmp_path).answered) == 20
         assert server.requests == 19 + 3 + 1
 

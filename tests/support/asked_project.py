@@ -6,9 +6,6 @@ It has one benchmark of its own, `own`: a table of texts beside one recording.
 from __future__ import annotations
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +15,14 @@ import yaml
 from support.media_files import noise, write_audio
 from support.openai_server import OpenAIServer
 from support.prompt_files import DESCRIBE, GRADE, write_prompt
+from typer.testing import CliRunner
 
+from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.jobs import REFRESH
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, Settings, load_settings
+from resources.settings import Settings, load_settings
 from resources.table_model import TableModel
-from resources.tables import DESCRIPTIONS, INFORMATIVENESS
 
 BENCHMARK = "own"
 ASKED = (
@@ -89,18 +87,11 @@ class AskedProject:
     def settings(self) -> Settings:
         return load_settings(self.config)
 
-    def command(self, *arguments: str, expect: int = 0, **environment: str) -> str:
-        """What `sound-approach` prints in a terminal of 80 columns."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *arguments, "--config", str(self.config)],
-            cwd=PROJECT_ROOT,
-            env={**os.environ, "COLUMNS": "80", **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == expect, done.stdout + done.stderr
-        return done.stdout + done.stderr
+    def command(self, *arguments: str, expect: int = 0) -> str:
+        """What `sound-approach` prints, 80 columns wide."""
+        done = CliRunner().invoke(app, [*arguments, "--config", str(self.config)])
+        assert done.exit_code == expect, (done.output, done.exception)
+        return done.output
 
     def materialize(
         self,
@@ -122,9 +113,3 @@ class AskedProject:
     def table(self, model: TableModel) -> pd.DataFrame:
         """A table of the lake."""
         return Lake(self.settings.lake_dir).read(model, BENCHMARK)
-
-    def levels(self) -> pd.DataFrame:
-        return self.table(INFORMATIVENESS)
-
-    def descriptions(self) -> pd.DataFrame:
-        return self.table(DESCRIPTIONS)

@@ -123,8 +123,9 @@ def test_quarantined_questions_are_retried_by_class(tmp_path, open_ledger, quest
     with open_ledger(tmp_path) as ledger:
         answer(ledger, questions[0])
         answer(ledger, questions[1], {"description": "x"})
-        assert ledger.retry(["refusal"]) == 0
-        assert ledger.retry(["schema"]) == 1
+        keys = [question.key for question in questions]
+        assert ledger.retry(["refusal"], keys) == 0
+        assert ledger.retry(["schema"], keys) == 1
         states = {key: row.state for key, row in ledger.look_up(q.key for q in questions).items()}
         assert states == {questions[0].key: "open", questions[1].key: "answered"}
 

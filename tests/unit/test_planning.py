@@ -8,7 +8,7 @@ from support.openai_server import OpenAIServer, grouped
 from support.prompt_files import GRADE, NO_POOL, answer_plainly, make_prompt, texts_of
 
 from assets.descriptions.causes import Before
-from assets.descriptions.planning import plan_benchmark, total_usd
+from assets.descriptions.planning import InLedger, plan_benchmark, total_price
 from assets.descriptions.rewriting import build_descriptions, build_requests
 from resources.language_model.ledger import Ledger
 from resources.language_model.prices import Prices, load_prices
@@ -22,7 +22,8 @@ def plan(folder, prompts, texts, prices=PRICES, **settings):
     chosen = OpenAISettings(provider="openai", **settings)
     with Ledger.in_folder(folder) as ledger:
         nothing = {"describe": Before(), "grade": Before()}
-        return plan_benchmark("b", texts, prompts, NO_POOL, (), ledger, chosen, prices, nothing)
+        known = InLedger(ledger, chosen, prices)
+        return plan_benchmark("b", texts, prompts, NO_POOL, (), known, nothing)
 
 
 def run(folder, server, prompts, texts):
@@ -47,33 +48,33 @@ def test_the_cost_of_a_run_lies_in_the_planned_range(tmp_path, texts_per_request
 
     with OpenAIServer(grouped(answer_plainly), usage=usage) as server:
         (row,) = plan(tmp_path, [prompt], texts)
-        assert (row.wanted, row.known, row.to_ask, row.basis) == (200, 0, 200, "assumed")
-        assert row.requests == 200 // texts_per_request
+        assert (row.wanted, row.known, row.to_ask, row.price.basis) == (200, 0, 200, "assumed")
+        assert row.price.requests == 200 // texts_per_request
         first = run(tmp_path, server, [prompt], texts[:100])["cost_usd"].sum()
-        assert 0 < first < row.usd.high
+        assert 0 < first < row.price.usd.high
         (row,) = plan(tmp_path, [prompt], texts)
         assert (row.known, row.to_ask) == (100, 100)
-        assert row.basis == "observed"
+        assert row.price.basis == "observed"
         cost = run(tmp_path, server, [prompt], texts)["cost_usd"].sum() - first
-        assert row.usd.low <= cost <= row.usd.high
-        assert abs((row.usd.low + row.usd.high) / 2 - cost) < 0.15 * cost
+        assert row.price.usd.low <= cost <= row.price.usd.high
+        assert abs((row.price.usd.low + row.price.usd.high) / 2 - cost) < 0.15 * cost
         (row,) = plan(tmp_path, [prompt], texts)
-        assert (row.to_ask, row.usd.low, row.usd.high) == (0, 0.0, 0.0)
+        assert (row.to_ask, row.price.usd.low, row.price.usd.high) == (0, 0.0, 0.0)
 
 
 def test_an_unknown_price_is_said_and_never_zero(tmp_path):
     prompts = [make_prompt(tmp_path), make_prompt(tmp_path, **{**GRADE, "model": "local"})]
     rows = plan(tmp_path, prompts, texts_of("cut onion"))
-    assert rows[0].usd is not None and rows[1].usd is None
-    assert total_usd(rows) is None
-    assert total_usd(rows[:1]) == rows[0].usd
+    assert rows[0].price.usd is not None and rows[1].price.usd is None
+    assert total_price(rows).usd is None
+    assert total_price(rows[:1]).usd == rows[0].price.usd
 
 
 def test_a_batch_costs_its_share(tmp_path):
     prompt = make_prompt(tmp_path)
     (online,) = plan(tmp_path, [prompt], texts_of("cut onion"))
     (batch,) = plan(tmp_path, [prompt], texts_of("cut onion"), mode="batch")
-    assert batch.usd.high == pytest.approx(online.usd.high / 2)
+    assert batch.price.usd.high == pytest.approx(online.price.usd.high / 2)
 
 
 def test_a_price_list_is_checked(tmp_path):
