@@ -9,7 +9,7 @@ from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh, reports
 from resources.settings import Settings, load_settings
-from resources.table_assets import LakeIOManager
+from resources.table_assets import LakeIOManager, annotations_spec
 
 
 def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg.Definitions:
@@ -19,7 +19,13 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
         config_file=str(settings.config_file), limit=settings.limit, budget_usd=budget_usd
     )
     return dg.Definitions(
-        assets=[*(table.definition(benchmarks) for table in CHAIN), warehouse, report, listening],
+        assets=[
+            annotations_spec(),
+            *(table.definition(benchmarks) for table in CHAIN),
+            warehouse,
+            report,
+            listening,
+        ],
         asset_checks=[
             *(check for table in CHAIN for check in table.checks(benchmarks)),
             *(check.definition(benchmarks) for check in CHECKS),

@@ -7,7 +7,7 @@ what they were made from (`Stamp`), so that a stage can tell that nothing upstre
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -99,6 +99,19 @@ class Lake:
 
         first, total = self._read(model, benchmark, read)
         return model.from_arrow(first.replace_schema_metadata(None)), total
+
+    def columns(
+        self, model: TableModel, benchmark: str | None, names: Sequence[str]
+    ) -> pd.DataFrame:
+        """Some columns of a stored table, all its rows; the others are not read.
+
+        Raises:
+            TableError: it is not stored.
+        """
+        found = self._read(
+            model, benchmark, lambda source: pq.read_table(source, columns=list(names))
+        )
+        return found.replace_schema_metadata(None).to_pandas()
 
     def read_arrow(self, model: TableModel, benchmark: str | None = None) -> pa.Table:
         """A stored table as Arrow (see `read`)."""

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,10 @@ from dagster_pandas.constraints import (
     DataFrameConstraint,
 )
 
+from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins
 from resources.expectations import judge
 from resources.lake import Lake, Stamp
+from resources.overviews import overview, report_section
 from resources.settings import Settings, load_settings
 from resources.table_model import Column, ColumnType, TableModel
 from resources.tables import TABLES
@@ -233,6 +235,20 @@ def column_schema(model: TableModel) -> dg.TableSchema:
     )
 
 
+def annotations_spec() -> dg.AssetSpec:
+    """The benchmarks' own files: nothing here makes them, and columns lead back to theirs."""
+    columns = [dg.TableColumn(name, description=text) for name, text in ANNOTATION_COLUMNS.items()]
+    return dg.AssetSpec(
+        ANNOTATIONS,
+        description="The benchmarks' own files, as their authors published them: what the config "
+        "names under `benchmarks:`.",
+        group_name="benchmarks",
+        owners=OWNERS,
+        kinds={"csv", "json"},
+        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+    )
+
+
 class LakeIOManager(dg.ConfigurableIOManager):
     """Stores the frame that an asset returns as its table's Parquet file, unless it is there."""
 
@@ -286,7 +302,7 @@ class TableAsset:
             name=self.models[0].name,
             description=self.make.__doc__,
             outs={model.name: _out(model, self.code_version) for model in self.models},
-            deps=[model.name for model in self.reads],
+            deps=[*(model.name for model in self.reads), *_outside(self.models)],
             partitions_def=benchmarks if self.models[0].partitioned else None,
             pool=self.pool,
         )
@@ -457,10 +473,13 @@ def _result(
     stage: Stage, model: TableModel, made: Made | Kept, stamp: Stamp
 ) -> dg.MaterializeResult:
     more: Mapping[str, Any]
+    read: Callable[[list[str]], pd.DataFrame]
     if isinstance(made, Kept):
+        read = partial(stage.lake.columns, model, stage.benchmark)
         first, rows = stage.lake.head(model, stage.benchmark, PREVIEW_ROWS)
         more = {"wanted": rows, "reused": rows, "new": 0}
     else:
+        read = made.frame.__getitem__
         first, rows = made.frame, len(made.frame)
         more = {**made.counts, **made.metadata}
     return dg.MaterializeResult(
@@ -472,10 +491,54 @@ def _result(
             "preview": preview(first, column_schema(model)),
             "file": dg.MetadataValue.path(stage.lake.path(model, stage.benchmark or None)),
             **more,
+            **{name: _shown(value) for name, value in overview(model.name, read).items()},
+            "report": dg.MetadataValue.url(
+                f"{stage.settings.report_file.as_uri()}#{report_section(model.name)}"
+            ),
+            "dagster/column_lineage": _lineage(model),
             "version": dg.MetadataValue.text(stamp.data_version),
             "made_from": dg.MetadataValue.text(stamp.made_from),
         },
     )
+
+
+def _outside(models: Iterable[TableModel]) -> list[str]:
+    """What the tables come from that is no table: the benchmarks' own files."""
+    named = {
+        name
+        for model in models
+        for origins in column_origins(model.name).values()
+        for name, _ in origins
+    }
+    return sorted(named - set(TABLES))
+
+
+def _lineage(model: TableModel) -> dg.TableColumnLineage:
+    return dg.TableColumnLineage(
+        {
+            column: [dg.TableColumnDep(dg.AssetKey(name), origin) for name, origin in origins]
+            for column, origins in column_origins(model.name).items()
+        }
+    )
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, pd.DataFrame):
+        return as_metadata(value)
+    return bars(value) if isinstance(value, Mapping) else value
+
+
+def bars(values: Mapping[str, float]) -> dg.MetadataValue:
+    """Numbers by name as a small chart of characters, which the UI draws wherever it shows text."""
+    if not values:
+        return dg.MetadataValue.text("none")
+    width = max(map(len, values))
+    largest = max(*values.values(), 0) or 1
+    lines = [
+        f"{name:<{width}}  {'█' * round(24 * max(value, 0) / largest):<24} {value:>9,.4g}"
+        for name, value in values.items()
+    ]
+    return dg.MetadataValue.md("```\n" + "\n".join(lines) + "\n```")
 
 
 def preview(frame: pd.DataFrame, schema: dg.TableSchema) -> dg.MetadataValue:

@@ -81,6 +81,8 @@ class Figure:
     """What each colour means: name to CSS class."""
     absent: str = ""
     """Said in place of the drawings where there are none."""
+    dashed: str = "chance"
+    """What the dashed line means."""
 
     @property
     def data(self) -> pd.DataFrame:
@@ -115,6 +117,7 @@ def gain(lift: pd.DataFrame) -> Figure:
         _charts(shown, ["direction"], ["delta", "ci_low", "ci_high"], _gain_rows),
         _legend(shown),
         "No comparison yet: there is no description beside the visual text.",
+        "no difference",
     )
 
 
@@ -168,6 +171,7 @@ def style(correlations: pd.DataFrame) -> Figure:
         _charts(shown, ["direction"], ["rho", "ci_low", "ci_high"], _style_rows),
         _legend(shown),
         "No comparison yet: there is no description beside the visual text.",
+        "no relation",
     )
 
 
@@ -190,6 +194,7 @@ def cost(costs: pd.DataFrame, lift: pd.DataFrame) -> Figure:
         _charts(shown, [], ["delta", "ci_low", "ci_high"], _cost),
         _legend(shown),
         "No request was paid for: the answers came from a file, or no price is known.",
+        "no difference",
     )
 
 
