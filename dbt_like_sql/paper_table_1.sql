@@ -1,7 +1,5 @@
 -- Table 1 of the paper, AudioEpicMIR: each encoder with each text, in both directions and their
--- mean. `_ci_low` and `_ci_high` bound the 95 % interval, `_floor` is what random similarities
--- reach, `_delta` the gain over the visual text in points, `_mark` its significance (*** p < 0.001,
--- ** < 0.01, * < 0.05, Holm-corrected). All in percent, but ranks.
+-- mean. All in percent, but ranks.
 -- column map_published: mAP with graded precision, as the field's code computes it; percent.
 -- column map_binary: Textbook mAP over the fully relevant; percent.
 -- column ndcg: nDCG cut at each query's own number of relevant items; percent.
@@ -11,6 +9,22 @@
 -- column note: Says so where the gallery is smaller than the benchmark's.
 -- column published_value: What the paper reports for this kind of text; percent.
 -- column published_for: Which model, text and direction the published figure is for.
+-- column recall_at_*: Queries with a right candidate among the first k, duplicates of a text
+-- counted as right; percent.
+-- column recall_at_*_diagonal: The same by the published rule, by which only a clip's own text is
+-- right; percent.
+-- column recall_at_*_ceiling: What a perfect model reaches by that rule, since clips share texts;
+-- percent.
+-- column median_rank: Median rank of the first right candidate, from 1.
+-- column mean_rank: Mean rank of the first right candidate, from 1.
+-- column *_ci_low: Lower end of the 95 % interval; percent.
+-- column *_ci_high: Upper end of the 95 % interval; percent.
+-- column *_floor: What random similarities reach; percent.
+-- column *_delta: Gain over the visual text, points; null for the visual text itself.
+-- column *_p_holm: p of that gain, by the paired randomisation test, Holm-corrected.
+-- column *_mark: *** p < 0.001, ** p < 0.01, * p < 0.05, empty: not significant.
+-- column published_metric: Which metric that figure is.
+-- column published_source: Where it was published.
 SELECT
     c.benchmark,
     c.encoder,

@@ -8,6 +8,12 @@
 -- column candidates: Candidates of each query.
 -- column cluster: What the interval of mAP resamples.
 -- column note: Says so where the gallery is smaller than the benchmark's.
+-- column *_ci_low: Lower end of the 95 % interval; percent.
+-- column *_ci_high: Upper end of the 95 % interval; percent.
+-- column *_floor: What random similarities reach; percent.
+-- column *_delta: Gain over the visual text, points; null for the visual text itself.
+-- column *_p_holm: p of that gain, by the paired randomisation test, Holm-corrected.
+-- column *_mark: *** p < 0.001, ** p < 0.01, * p < 0.05, empty: not significant.
 SELECT
     c.benchmark,
     c.encoder,

@@ -5,6 +5,12 @@
 -- column accuracy_inter_queries: Questions of the inter-video kind.
 -- column accuracy_intra_queries: Questions of the intra-video kind.
 -- column candidates: Options of each question.
+-- column *_ci_low: Lower end of the 95 % interval; percent.
+-- column *_ci_high: Upper end of the 95 % interval; percent.
+-- column *_floor: What random similarities reach; percent.
+-- column *_delta: Gain over the visual text, points; null for the visual text itself.
+-- column *_p_holm: p of that gain, by the paired randomisation test, Holm-corrected.
+-- column *_mark: *** p < 0.001, ** p < 0.01, * p < 0.05, empty: not significant.
 SELECT
     c.benchmark,
     c.encoder,

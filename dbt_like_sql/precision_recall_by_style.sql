@@ -4,6 +4,7 @@
 -- right candidates that are found, unlike `recall_at_k`, which asks for one of them. For questions k
 -- is 1, and all three are the accuracy.
 -- materialized: table
+-- column direction: What is the query; null for questions.
 -- column metric: What is summed up: hits of retrieval, or the accuracy of a kind of question.
 -- column trait: Which trait the queries were parted by; null: not parted.
 -- column third: Which third, from 1 (lowest values) to 3; null: all queries.

@@ -34,6 +34,9 @@ FROM (
             'EgoVLP, which sees the video (4 frames, zero-shot)', 'EgoVLP'),
         (NULL, 'epic_mir', 'visual', 'mean', 'all', 'ndcg', 23.1,
             'EgoVLP, which sees the video (4 frames, zero-shot)', 'EgoVLP'),
+        (NULL, 'ego_mcq', 'visual', NULL, 'all', 'accuracy_inter', 90.6,
+            'EgoVLP, which sees the video (90.6 or 90.7); EgoMCQ before silent clips were removed',
+            'EgoVLP'),
         (NULL, 'ego_mcq', 'visual', NULL, 'all', 'accuracy_intra', 57.2,
             'EgoVLP, which sees the video; EgoMCQ before silent clips were removed', 'EgoVLP')
 ) AS figures (

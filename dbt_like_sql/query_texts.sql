@@ -2,6 +2,7 @@
 -- it is the clip's own text.
 -- column direction: What is the query; null for questions.
 -- column query_id: Caption, clip or question id.
+-- column text: The original text.
 SELECT benchmark, 'text_to_audio' AS direction, caption_id AS query_id, text_id, text
 FROM captions
 UNION ALL

@@ -1,6 +1,6 @@
 -- Every score as the result tables print it: in percent (ranks as they are), with the gain over
--- the visual text and its significance mark, and a note where the gallery is smaller than the
--- benchmark's.
+-- the visual text and its significance mark, and a note where the whole gallery is smaller than
+-- the benchmark's.
 -- column value: Percent; ranks count from 1.
 -- column ci_low: Lower end of the 95 % interval, percent.
 -- column ci_high: Upper end of the 95 % interval, percent.
@@ -12,13 +12,13 @@
 -- column delta_ci_low: Lower end of the gain's 95 % interval, points.
 -- column delta_ci_high: Upper end of the gain's 95 % interval, points.
 -- column mark: *** p < 0.001, ** p < 0.01, * p < 0.05 (Holm-corrected), empty: not significant.
--- column note: Says so where the gallery is smaller than the benchmark's.
+-- column note: Says so where the gallery of the subset all is smaller than the benchmark's.
 WITH scaled AS (
     SELECT
         scores.*,
         CASE WHEN metric IN ('median_rank', 'mean_rank') THEN 1 ELSE 100 END AS factor,
-        max(CASE direction WHEN 'text_to_audio' THEN candidates END) OVER (
-            PARTITION BY benchmark, encoder, variant, grader, subset, protocol
+        max(CASE WHEN direction = 'text_to_audio' AND subset = 'all' THEN candidates END) OVER (
+            PARTITION BY benchmark, encoder, variant
         ) AS clips
     FROM scores
 )

@@ -1,9 +1,9 @@
 """SQL models as files: one SELECT each, what it says about itself, what it reads.
 
 A model's file starts with comment lines, its header: the description; then, where needed, lines
-`-- column NAME: text` for columns that no table describes, and `-- materialized: table` where the
-rows are to be stored and not computed at every reading. Dependencies and the lineage of columns
-are read from the SQL itself. Nothing here opens a database.
+`-- column NAME: text` for columns that no table describes (`*` in a name stands for anything), and
+`-- materialized: table` where the rows are to be stored and not computed at every reading.
+Dependencies and the lineage of columns are read from the SQL itself. Nothing here opens a database.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -24,7 +25,7 @@ DIALECT = "duckdb"
 Lineage = dict[str, dict[str, list[tuple[str, str]]]]
 """For each model, for each of its columns: the (table or model, column) pairs it is made from."""
 
-_COLUMN_LINE = re.compile(r"column (\w+):\s*(.*)")
+_COLUMN_LINE = re.compile(r"column ([\w*]+):\s*(.*)")
 _MATERIALIZED_LINE = re.compile(r"materialized:\s*(table|view)\s*$")
 
 
@@ -48,7 +49,12 @@ class SqlModel:
     materialized: bool = False
     """Stored as a table; otherwise a view."""
     columns: dict[str, str] = field(default_factory=dict, hash=False)
-    """Descriptions of columns, from the header."""
+    """Descriptions of columns, from the header; names may hold `*`."""
+
+    def said_of(self, column: str) -> str | None:
+        """What the header says of a column: its last line whose name fits."""
+        fitting = [text for name, text in self.columns.items() if fnmatchcase(column, name)]
+        return fitting[-1] if fitting else None
 
 
 def read_model(file: Path) -> SqlModel:
@@ -197,7 +203,7 @@ def _model_lineage(
         )
     except errors.SqlglotError as error:
         raise SqlModelError(f"{model.file}: {error}") from error
-    strange = sorted(set(model.columns) - set(nodes))
+    strange = [name for name in model.columns if not any(fnmatchcase(c, name) for c in nodes)]
     if strange:
         raise SqlModelError(f"{model.file}: its header describes columns it lacks: {strange}")
     return {column: _origins(model, node, known) for column, node in nodes.items()}

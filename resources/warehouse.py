@@ -36,6 +36,13 @@ PUBLICATION_COMMENT = (
     "`version` is a content hash; for a Parquet file it is the table's data version. `rows` counts "
     "those of a whole table or model."
 )
+_PUBLICATION_COLUMNS = {
+    "kind": "A Parquet file (table), a table model (schema), a SQL model, or a check.",
+    "name": "Its name.",
+    "benchmark": "The partition that a Parquet file holds; null for all else.",
+    "version": "Content hash; of a Parquet file the table's data version.",
+    "rows": "Rows of the whole table or model; null where that means nothing.",
+}
 _ASIDE = ".publishing-"
 _SHOWN = 5
 
@@ -319,6 +326,8 @@ def _create_publication(connection: duckdb.DuckDBPyConnection, parts: list[Part]
     columns = [pa.array(column, pa.string()) for column in zip(*parts, strict=True)]
     _insert(connection, PUBLICATION, pa.table(columns, names=names))
     _comment(connection, "TABLE", PUBLICATION, PUBLICATION_COMMENT)
+    for column, text in _PUBLICATION_COLUMNS.items():
+        _comment_column(connection, PUBLICATION, column, text)
 
 
 def _create_model(connection: duckdb.DuckDBPyConnection, model: SqlModel, said: Said) -> None:
@@ -346,11 +355,12 @@ def _column_texts(models: list[SqlModel]) -> Said:
         table.name: {column.name: column.description for column in table.columns}
         for table in TABLES.values()
     }
-    for name, columns in column_lineage(models).items():
-        said[name] = {
-            column: _inherited(said, column, origins) for column, origins in columns.items()
+    lineage = column_lineage(models)
+    for model in models:
+        said[model.name] = {
+            column: model.said_of(column) or _inherited(said, column, origins)
+            for column, origins in lineage[model.name].items()
         }
-        said[name].update(next(model.columns for model in models if model.name == name))
     return said
 
 

@@ -39,6 +39,21 @@ def test_header_holds_description_columns_and_materialization(tmp_path):
     assert model.sql == "SELECT count(*) AS n FROM clips"
 
 
+def test_a_pattern_describes_columns_and_the_last_line_that_fits_wins(tmp_path):
+    write(
+        tmp_path,
+        m="-- m\n-- column at_*: Found.\n-- column *_low: Low end.\n"
+        "SELECT 1 AS at_5, 2 AS at_5_low",
+        bad="-- bad\n-- column *_high: High end.\nSELECT 1 AS at_5",
+    )
+    bad, model = read_models(tmp_path)
+    assert model.said_of("at_5") == "Found."
+    assert model.said_of("at_5_low") == "Low end."
+    assert model.said_of("other") is None
+    with pytest.raises(SqlModelError, match=r"bad\.sql: .*lacks: \['\*_high'\]"):
+        column_lineage([bad])
+
+
 def test_reads_names_tables_and_no_common_table_expressions(tmp_path):
     write(
         tmp_path,
