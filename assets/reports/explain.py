@@ -20,6 +20,7 @@ from assets.reports.origins import (
     Section,
     encoder_section,
     level_section,
+    query_section,
     relevance_hash,
     text_section,
     version_section,
@@ -157,6 +158,8 @@ def _benchmarks(lake: Lake, where: Mapping[str, str]) -> list[str]:
 def _sections(settings: Settings, lake: Lake, cell: Cell, scores: pd.DataFrame) -> list[Section]:
     key = cell.key
     sections = [_score_section(settings, score) for score in scores.to_dict("records")]
+    if settings.duckdb_file.exists():
+        sections += [query_section(settings.duckdb_file, s) for s in scores.to_dict("records")]
     sections.append(text_section(settings, lake, cell.benchmark, str(key["variant"])))
     if key["grader"]:
         sections.append(level_section(settings, lake, cell.benchmark, key["grader"]))

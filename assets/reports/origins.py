@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -32,7 +35,9 @@ from resources.tables import (
     TABLES,
     VISUAL,
 )
+from resources.warehouse import query
 
+_QUERIES_SHOWN = 3
 _CLASSES = ("verb_class", "noun_classes")
 
 
@@ -42,6 +47,47 @@ class Section:
 
     title: str
     lines: list[tuple[str, str]]
+
+
+def query_section(file: Path, score: Mapping[Any, Any]) -> Section:
+    """The queries that a row of `scores` is the mean of: the SELECT that lists them, and both ends.
+
+    Args:
+        file: the published DuckDB file.
+        score: the row; of the direction `mean`, the queries of both directions.
+    """
+    names = [name for name in QUERY_SCORES.key if name != "query_id"]
+    both = score["direction"] == "mean"
+    chosen = [
+        f"s.{name} {_equals(score[name])}" for name in names if not (both and name == "direction")
+    ]
+    joined = "\n  AND ".join(chosen)
+    select = f"""SELECT s.direction, s.query_id, s.value, s.rank, t.text
+FROM query_scores AS s LEFT JOIN query_texts AS t
+  ON t.benchmark = s.benchmark AND t.query_id = s.query_id
+  AND t.direction IS NOT DISTINCT FROM s.direction
+WHERE {joined}
+ORDER BY s.value, s.query_id, s.direction"""  # noqa: S608 (the file is read only)
+    rows = query(file, select).to_dict("records")
+    return Section(
+        "Its queries, in the published DuckDB file",
+        [
+            ("rows", f"{len(rows):,}"),
+            ("listed by", select),
+            ("lowest", "\n".join(map(_query_line, rows[:_QUERIES_SHOWN]))),
+            ("highest", "\n".join(map(_query_line, rows[: -_QUERIES_SHOWN - 1 : -1]))),
+        ],
+    )
+
+
+def _equals(value: str | None) -> str:
+    return "IS NULL" if pd.isna(value) else "= '" + str(value).replace("'", "''") + "'"
+
+
+def _query_line(row: Mapping[Any, Any]) -> str:
+    rank = "none" if pd.isna(row["rank"]) else f"{row['rank']:g}"
+    text = "" if pd.isna(row["text"]) else f": {row['text']}"
+    return f"{row['value']:.4f}, first right at rank {rank}, {row['query_id']}{text}"
 
 
 def text_section(settings: Settings, lake: Lake, benchmark: str, variant: str) -> Section:

@@ -173,6 +173,12 @@ def test_what_is_told(run):
     assert score["queries"] == "180"
     assert score["crop_rule"] == "whole"
     assert "ascending" in score["ties are"]
+    queries = section(found, "Its queries")
+    assert queries["rows"] == "180"
+    assert query(run.settings.duckdb_file, queries["listed by"])["value"].mean() == pytest.approx(
+        float(score["value"])
+    )
+    assert queries["lowest"].count("\n") == queries["highest"].count("\n") == 2
     texts = section(found, "Texts: describe_few_shot")
     assert "peeling potatoes -> " in texts["examples"]
     assert "peeling potatoes" in texts["message: system"]
