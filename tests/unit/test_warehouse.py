@@ -70,6 +70,14 @@ def test_all_tables_are_there_with_rows_and_comments(lake, target):
     assert views.empty, views
 
 
+def test_tables_note_a_small_gallery_and_levels_are_no_reason(lake, target):
+    publish(lake, SQL_FOLDER, target)
+    clips = int(lake.read(CLIPS, "epic_mir")["usable"].sum())
+    for table in ("paper_table_1", "paper_table_4"):
+        notes = query(target, f"SELECT DISTINCT note FROM {table}")["note"]  # noqa: S608
+        assert notes.tolist() == [f"{clips} of the benchmark's 9,668 clips"]
+
+
 def test_a_model_inherits_the_comment_of_a_column_that_it_carries_on(lake, sql, target):
     publish(lake, sql, target)
     comments = query(
