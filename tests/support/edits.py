@@ -37,33 +37,31 @@ def _edits(
     return st.builds(Edit, st.just(kind), of, to, st.booleans())
 
 
-EDITS = st.lists(
-    st.one_of(
-        _edits("text", CLIP, TEXT),
-        _edits("times", CLIP, SPAN),
-        _edits("class", CLIP, CLASS),
-        _edits("recording", CLIP, RECORDING),
-        _edits("new row", CLIP, st.builds(Clip, RECORDING, text=TEXT, sound_class=CLASS)),
-        _edits("row deleted", CLIP),
-        _edits("sound", RECORDING, st.integers(0, 2)),
-        _edits("template", PROMPT, st.sampled_from(sorted(TEMPLATES))),
-        _edits("model", PROMPT, st.sampled_from(["model-a", "model-b"])),
-        _edits("temperature", PROMPT, st.sampled_from([0.0, 0.5])),
-        _edits("texts per request", PROMPT, st.integers(1, 3)),
-        _edits("new prompt", PROMPT, st.builds(Prompt, st.sampled_from(["describe", "grade"]))),
-        _edits("prompt deleted", PROMPT),
-        _edits("example", to=st.sampled_from(["water runs", "a tap drips"])),
-        _edits("checkpoint", to=st.sampled_from(["weights 0", "weights 1"])),
-        _edits("precision", to=st.sampled_from(["float32", "bfloat16"])),
-        _edits("crop", to=st.sampled_from(["crop_random", "crop_centre"])),
-        _edits("seeds", to=st.sampled_from([(0,), (0, 1), (1, 2)])),
-        _edits("ties", to=st.sampled_from(["shared", "first"])),
-        _edits("release", to=st.sampled_from(["1", "2"])),
-        _edits("revert", to=st.integers(1, 12)),
-        _edits("crash", st.sampled_from(["answers", "texts", "sounds"]), st.integers(0, 4)),
-    ),
-    max_size=12,
+EDIT = st.one_of(
+    _edits("text", CLIP, TEXT),
+    _edits("times", CLIP, SPAN),
+    _edits("class", CLIP, CLASS),
+    _edits("recording", CLIP, RECORDING),
+    _edits("new row", CLIP, st.builds(Clip, RECORDING, text=TEXT, sound_class=CLASS)),
+    _edits("row deleted", CLIP),
+    _edits("sound", RECORDING, st.integers(0, 2)),
+    _edits("template", PROMPT, st.sampled_from(sorted(TEMPLATES))),
+    _edits("model", PROMPT, st.sampled_from(["model-a", "model-b"])),
+    _edits("temperature", PROMPT, st.sampled_from([0.0, 0.5])),
+    _edits("texts per request", PROMPT, st.integers(1, 3)),
+    _edits("new prompt", PROMPT, st.builds(Prompt, st.sampled_from(["describe", "grade"]))),
+    _edits("prompt deleted", PROMPT),
+    _edits("example", to=st.sampled_from(["water runs", "a tap drips"])),
+    _edits("checkpoint", to=st.sampled_from(["weights 0", "weights 1"])),
+    _edits("precision", to=st.sampled_from(["float32", "bfloat16"])),
+    _edits("crop", to=st.sampled_from(["crop_random", "crop_centre"])),
+    _edits("seeds", to=st.sampled_from([(0,), (0, 1), (1, 2)])),
+    _edits("ties", to=st.sampled_from(["shared", "first"])),
+    _edits("release", to=st.sampled_from(["1", "2"])),
+    _edits("revert", to=st.integers(1, 12)),
+    _edits("crash", st.sampled_from(["answers", "texts", "sounds"]), st.integers(0, 4)),
 )
+EDITS = st.lists(EDIT, max_size=12)
 
 
 def apply(edit: Edit, history: Sequence[World]) -> World:

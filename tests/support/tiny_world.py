@@ -59,6 +59,9 @@ TEMPLATES = {
 }
 
 
+HISTORY = f"requests/{BENCHMARK}.parquet"
+"""What was sent is history: the one table that a fresh start makes otherwise."""
+
 Sent = tuple[str, str, float, str]
 """What a question sends: message, model, temperature; and what for."""
 
@@ -209,18 +212,20 @@ class Project:
         _write_prompts(self.folder / "prompts", world.prompts)
         _write_text(self.config, yaml.safe_dump(_config(world)))
 
-    def settings(self, output: str = "out") -> Settings:
-        """The config, its stores and tables in a folder of this name."""
-        folder = self.folder / output
+    def settings(self, fresh: bool = False) -> Settings:
+        """The config; its stores and tables in other folders, where a start is to be fresh."""
+        if not fresh:
+            return load_settings(self.config)
+        folder = self.folder / "fresh"
         return load_settings(self.config, output=str(folder), cache_dir=str(folder / "cache"))
 
-    def refresh(self, output: str = "out") -> dict[str, dict[str, int]]:
+    def refresh(self, fresh: bool = False) -> dict[str, dict[str, int]]:
         """Run all stage functions, as a run of `refresh` does; returns the counts of what was made.
 
         Raises:
             Crash: this was a run that dies.
         """
-        settings, counts = self.settings(output), {}
+        settings, counts = self.settings(fresh), {}
         with self.fakes(settings):
             for table in self.chain():
                 stage = Stage(settings, BENCHMARK if table.models[0].partitioned else "")
@@ -230,14 +235,22 @@ class Project:
                         counts[model.name] = dict(made.counts)
         return counts
 
+    def differences_to_a_fresh_start(self) -> list[str]:
+        """The tables whose bytes are not those that a run from nothing writes."""
+        self.crash = None
+        self.refresh(fresh=True)
+        incremental, fresh = self.tables(), self.tables(fresh=True)
+        assert incremental.keys() == fresh.keys()
+        return [name for name in fresh if name != HISTORY and incremental[name] != fresh[name]]
+
     def chain(self) -> list[TableAsset]:
         """The chain's declarations, of the release that the world has."""
         assert self.world
         return [replace(table, code_version=self.world.release) for table in CHAIN]
 
-    def tables(self, output: str = "out") -> dict[str, bytes]:
+    def tables(self, fresh: bool = False) -> dict[str, bytes]:
         """Every Parquet file's bytes."""
-        lake = self.folder / output / "lake"
+        lake = self.settings(fresh).lake_dir
         return {str(p.relative_to(lake)): p.read_bytes() for p in sorted(lake.rglob("*.parquet"))}
 
     @contextmanager

@@ -15,9 +15,6 @@ from hypothesis import settings as hypothesis_settings
 from support.edits import EDITS, Edit, apply
 from support.tiny_world import ANSWERS_LOOKED_AT, MUTE, Clip, Crash, Project, Prompt, World
 
-HISTORY = "requests/own.parquet"
-"""What was sent is history: the one table that a fresh start makes otherwise."""
-
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
@@ -63,11 +60,7 @@ def check_against_a_fresh_start(project: Project) -> None:
     for question, times in paid["answers"].items():
         assert times == (ANSWERS_LOOKED_AT if MUTE in question[0] else 1), question
 
-    project.crash = None
-    project.refresh("scratch")
-    incremental, fresh = project.tables(), project.tables("scratch")
-    assert incremental.keys() == fresh.keys()
-    assert [name for name in fresh if name != HISTORY and incremental[name] != fresh[name]] == []
+    assert project.differences_to_a_fresh_start() == []
 
 
 def check_sequence(project: Project, edits: list[Edit]) -> None:
