@@ -56,7 +56,7 @@ EDIT = st.one_of(
     _edits("precision", to=st.sampled_from(["float32", "bfloat16"])),
     _edits("crop", to=st.sampled_from(["crop_random", "crop_centre"])),
     _edits("seeds", to=st.sampled_from([(0,), (0, 1), (1, 2)])),
-    _edits("ties", to=st.sampled_from(["shared", "first"])),
+    _edits("bootstrap", to=st.sampled_from([0, 1])),
     _edits("release", to=st.sampled_from(["1", "2"])),
     _edits("revert", to=st.integers(1, 12)),
     _edits("crash", st.sampled_from(["answers", "texts", "sounds"]), st.integers(0, 4)),

@@ -115,7 +115,7 @@ class World:
     precision: str = "float32"
     crop: str = "crop_random"
     seeds: tuple[int, ...] = (0, 1)
-    ties: str = "shared"
+    bootstrap: int = 0
     release: str = "1"
     """Of this project's own code: every table is made again, from what is stored."""
 
@@ -358,7 +358,7 @@ def _config(world: World) -> dict[str, Any]:
             "protocols": ["subset_gallery"],
             "resamples": 100,
             "randomisations": 100,
-            "multiple_choice_ties": world.ties,
+            "seed": world.bootstrap,
         },
     }
 

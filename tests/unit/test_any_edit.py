@@ -99,7 +99,7 @@ def check_sequence(project: Project, edits: list[Edit]) -> None:
         (Edit("checkpoint", to="weights 1"), 0, 6, 6),
         (Edit("crop", to="crop_centre"), 0, 0, 2),
         (Edit("seeds", to=(0, 1, 2)), 0, 0, 2),
-        (Edit("ties", to="first"), 0, 0, 0),
+        (Edit("bootstrap", to=1), 0, 0, 0),
         (Edit("release", to="2"), 0, 0, 0),
     ],
     ids=lambda value: value.kind if isinstance(value, Edit) else str(value),
@@ -115,6 +115,7 @@ def test_what_an_edit_costs(
     assert run(project, apply(edit, [World()]))
     costs = {kind: len(items) - 6 for kind, items in project.spent.items()}
     assert costs == {"answers": answers, "texts": texts, "sounds": sounds}
+    assert project.differences_to_a_fresh_start() == []
 
 
 @hypothesis_settings(max_examples=3, deadline=None, suppress_health_check=[*HealthCheck])
