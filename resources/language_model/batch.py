@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from resources.language_model.asking import IN_BATCH, Asking
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_rows import Intent, OpenBatch, Outcome, SentInBatch, Verdict
 from resources.language_model.prices import Budget, Prices
-from resources.language_model.question import LanguageModelError, ProblemClass, Spent
+from resources.language_model.question import LanguageModelError, ProblemClass, Progress, Spent
 from resources.language_model.replies import judge_raw
 from resources.language_model.requests import (
     group_questions,
@@ -46,6 +46,7 @@ class BatchSender:
         ledger: where intents and answers go.
         prices: what tokens cost.
         budget: what may be spent; None: no limit. What does not fit is not submitted.
+        progress: called after every look at the batches.
     """
 
     def __init__(
@@ -54,12 +55,13 @@ class BatchSender:
         ledger: Ledger,
         prices: Prices,
         budget: Budget | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.prices = prices
         self.budget = budget
-        self.desk = BatchDesk(settings, ledger, prices, budget)
+        self.desk = BatchDesk(settings, ledger, prices, budget, progress)
 
     def collect(self) -> None:
         """Wait for what an earlier run has submitted, or intended to."""
@@ -115,11 +117,13 @@ class BatchDesk:
         ledger: Ledger,
         prices: Prices,
         budget: Budget | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.prices = prices
         self.budget = budget
+        self.progress = progress
         self.reserved: set[str] = set()
         """Batches that the budget holds a reservation for; an earlier run's are not among them."""
 
@@ -132,13 +136,19 @@ class BatchDesk:
             wait_s: how long, seconds.
             spent: what the collected ones took is counted here.
         """
-        until = time.monotonic() + wait_s
+        start = time.monotonic()
+        until = start + wait_s
+        seen: dict[str, tuple[int, int]] = {}
         while batches := self.ledger.open_batches(server_url(self.settings)):
             ours = [batch for batch in batches if batch.ours]
             if ours:
                 with plain_client(self.settings) as client:
                     for batch in ours:
-                        self._advance(client, batch, spent)
+                        seen[batch.batch] = self._advance(client, batch, spent)
+            if self.progress and seen:
+                done, total = map(sum, zip(*seen.values(), strict=True))
+                usd = None if spent.unpriced else spent.usd
+                self.progress(Progress(done, total, time.monotonic() - start, usd))
             if not self.ledger.open_batches(server_url(self.settings)):
                 return
             if time.monotonic() >= until:
@@ -146,14 +156,20 @@ class BatchDesk:
             self.ledger.renew()
             time.sleep(min(self.settings.batch_poll_s, max(0.0, until - time.monotonic())))
 
-    def _advance(self, client: openai.OpenAI, batch: OpenBatch, spent: Spent) -> None:
-        """One batch, one look: submitted if it was not, collected if it is done."""
+    def _advance(self, client: openai.OpenAI, batch: OpenBatch, spent: Spent) -> tuple[int, int]:
+        """One batch, one look: submitted if it was not, collected if it is done.
+
+        Returns:
+            Of how many requests the server says that it is done, and how many there are.
+        """
         import openai
 
         try:
             there = self._submitted(client, batch)
             if there.status in FINAL:
                 self._collect(client, batch, there, spent)
+            counts = there.request_counts
+            return (counts.completed + counts.failed, counts.total) if counts else (0, 0)
         except openai.APIStatusError as error:
             raise LanguageModelError(
                 f"the batch API at {server_url(self.settings)} refuses (HTTP "

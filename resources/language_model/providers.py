@@ -35,7 +35,7 @@ def open_language_model(
         settings: the config.
         budget: what may be spent, shared by all that is asked with it; by default the config's
             `budget_usd` (see `run_budget`).
-        progress: called after every answered request.
+        progress: called after every answered request, or look at batches.
 
     Raises:
         LanguageModelError: ledger or price list can't be opened.
@@ -51,7 +51,7 @@ def open_language_model(
         sender: Sender = (
             OnlineSender(chosen, ledger, prices, budget, progress)
             if chosen.mode == "online"
-            else BatchSender(chosen, ledger, prices, budget)
+            else BatchSender(chosen, ledger, prices, budget, progress)
         )
         yield LedgerModel(ledger, sender, chosen.max_answers)
 

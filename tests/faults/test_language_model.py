@@ -33,7 +33,9 @@ def config(language_model, cache_dir):
     return SimpleNamespace(language_model=language_model, cache_dir=cache_dir, ledger=None)
 
 
-def ask(server, folder, texts=TEXTS, check=accept, budget=None, prompt=None, **settings):
+def ask(
+    server, folder, texts=TEXTS, check=accept, budget=None, prompt=None, progress=None, **settings
+):
     chosen = OpenAISettings(
         provider="openai",
         base_url=server.url,
@@ -42,7 +44,7 @@ def ask(server, folder, texts=TEXTS, check=accept, budget=None, prompt=None, **s
     folder.mkdir(exist_ok=True)
     prompt = prompt or make_prompt(folder)
     questions = [render(prompt, text, ()) for text in texts]
-    with open_language_model(config(chosen, folder), budget) as model:
+    with open_language_model(config(chosen, folder), budget, progress) as model:
         answers = model.ask(questions, check)
     assert len(answers.answered) + len(answers.quarantined) + len(answers.not_asked) == len(texts)
     return answers

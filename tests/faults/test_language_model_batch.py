@@ -94,6 +94,15 @@ def test_an_earlier_run_s_batch_gives_nothing_back_to_this_run_s_budget(tmp_path
         assert (budget.spent_usd, budget.reserved_usd) == (0, 0)
 
 
+def test_a_batch_tells_how_far_it_is(tmp_path):
+    seen = []
+    with OpenAIServer(answer_plainly, batch_polls=2) as server:
+        ask(server, tmp_path, progress=seen.append, **BATCHED)
+    assert [(progress.done, progress.total) for progress in seen][-1] == (20, 20)
+    assert (seen[0].done, seen[0].total) == (0, 20)
+    assert seen[-1].spent_usd > 0
+
+
 def test_batches_have_a_largest_size(tmp_path):
     with OpenAIServer(answer_plainly) as server:
         assert len(ask(server, tmp_path, batch_size=8, **BATCHED).answered) == 20

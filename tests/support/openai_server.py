@@ -198,11 +198,13 @@ class OpenAIServer:
 
     def _create_batch(self, given: dict[str, Any]) -> dict[str, Any]:
         batch_id = f"batch-{len(self.batches)}"
+        rows = len(self.files[given["input_file_id"]].splitlines())
         self.batches[batch_id] = {
             "id": batch_id,
             "object": "batch",
             "created_at": 0,
             "status": "in_progress",
+            "request_counts": {"completed": 0, "failed": 0, "total": rows},
             **given,
         }
         self.polls[batch_id] = 0
@@ -238,6 +240,8 @@ class OpenAIServer:
                 "error": None,
             }
             (bad if failed else good).append(json.dumps(result))
+        counts = {"completed": len(good), "failed": len(bad)}
+        batch["request_counts"] = {**batch["request_counts"], **counts}
         for name, rows in (("output_file_id", good), ("error_file_id", bad)):
             if rows:
                 batch[name] = f"file-{len(self.files)}"

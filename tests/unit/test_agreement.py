@@ -1,12 +1,14 @@
 """Agreement between graders against hand-worked values, and signs of failed rewriting."""
 
+import duckdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assets.descriptions.agreement import grader_agreement
 from assets.descriptions.failure_signs import before_and_after, failure_signs
+from resources.sql_models import SQL_FOLDER
 from resources.tables import DESCRIPTIONS, INFORMATIVENESS, LEVELS, text_id
 
 
@@ -47,6 +49,7 @@ def test_graders_of_one_mind_without_spread_have_no_kappa():
     assert (found.exact, found.kappa, found.quadratic_kappa) == (1.0, None, None)
 
 
+@settings(deadline=None)
 @given(st.text("lmh", min_size=2, max_size=30), st.randoms())
 def test_kappa_is_symmetric_and_at_most_one(letters, shuffler):
     others = list(letters)
@@ -98,3 +101,20 @@ def test_each_sign_is_counted():
 def test_before_and_after_shows_each_variant():
     shown = before_and_after(described([(f"text {n}", f"sound {n}") for n in range(9)]))
     assert list(shown.columns) == ["text", "v"] and len(shown) == 5
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(*[st.sampled_from("lmh")] * 2), min_size=1, max_size=30))
+def test_the_published_agreement_is_the_same(pairs):
+    first, second = ("".join(letters) for letters in zip(*pairs, strict=True))
+    informativeness = grades(a=first, b=second)
+    (found,) = grader_agreement(informativeness)
+    model = SQL_FOLDER / "grader_agreement.sql"
+    with duckdb.connect() as connection:
+        connection.register("informativeness", informativeness)
+        (row,) = connection.execute(model.read_text(encoding="utf-8")).fetchall()
+    assert row[:4] == ("b", "a", "b", len(pairs))
+    for published, value in zip(
+        row[4:], (found.exact, found.kappa, found.quadratic_kappa), strict=True
+    ):
+        assert published == (None if value is None else pytest.approx(value))
