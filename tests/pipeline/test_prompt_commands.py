@@ -7,18 +7,25 @@ import pytest
 import yaml
 from support.asked_project import BENCHMARK, AskedProject
 from support.openai_server import Fault, OpenAIServer
-from support.prompt_files import answer_plainly
+from support.prompt_files import GRADE, answer_plainly
 
+from resources.lake import Lake
 from resources.language_model.ledger import Ledger
 from resources.language_model.providers import run_budget
 from resources.language_model.recorded import read_recorded
+from resources.sql_models import SQL_FOLDER
 from resources.tables import DESCRIPTION_EXCLUSIONS, DESCRIPTIONS, INFORMATIVENESS, REQUESTS
+from resources.warehouse import publish
 
 TEXTS = [f"cut onion {n}" for n in range(30)]
 COUNTS = ("wanted", "reused", "new", "stale", "orphaned", "failed")
 NEW_WORDS = [
     {"role": "system", "content": 'One field "description".'},
     {"role": "user", "content": "Text:\n{{ text }}"},
+]
+OTHER_GRADE = [
+    {"role": "system", "content": 'Be strict. One field "level".'},
+    {"role": "user", "content": "{{ text }}"},
 ]
 WITH_EXAMPLES = [
     {"role": "system", "content": 'One field "description". {{ examples | length }} examples.'},
@@ -243,6 +250,26 @@ def test_a_diff_of_prompts_that_never_ran(project):
     assert "Nothing that decides" in project.command("diff", "plain", "plain")
     assert "no such prompt" in project.command("diff", "plain", "nobody", expect=2)
     assert project.server.requests == 0
+
+
+def test_a_diff_of_prompts_that_ran_shows_the_texts_that_moved(project):
+    project.write_prompt(id="other", messages=NEW_WORDS)
+    project.write_prompt(**{**GRADE, "id": "second", "messages": OTHER_GRADE})
+    answers = {"Be strict": '{"level": "low"}', "One field": '{"description": "A blade taps"}'}
+    project.server.answer = lambda messages: next(
+        (said for words, said in answers.items() if messages[0]["content"].startswith(words)),
+        answer_plainly(messages),
+    )
+    project.materialize()
+    settings = project.settings
+    publish(Lake(settings.lake_dir), SQL_FOLDER, settings.duckdb_file)
+    said = project.command("diff", "plain", "other", "--limit", "2")
+    assert "own: 30 of 30 texts differ" in said
+    assert "    + A blade taps\n" in said and "    - Something sounds while they cut onion" in said
+    assert "and 28 more" in said
+    said = project.command("diff", "grade", "second", "--limit", "1")
+    assert "own: 30 of 30 texts differ\n  agreement 0%" in said
+    assert "    - high\n    + low\n" in said
 
 
 def test_the_key_is_in_no_output_and_no_file(project, monkeypatch):
