@@ -1,10 +1,22 @@
 """The whole graph on real kitchen audio, through the `openai` provider on a loopback server."""
 
+import base64
+import io
+import json
+import re
+
+import numpy as np
 import pytest
+import soundfile
 from support.command_line import CommandLineRun
 from support.kitchen_project import kitchen_project
 from support.openai_server import OpenAIServer, kitchen_answers
 from support.real_data import real_data
+
+from assets.reports.ratings.drawing import draw_items, read_candidates
+from assets.reports.ratings.sheet import write_sheet
+from assets.reports.ratings.storage import RatingsFolder
+from resources.lake import Lake
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 
@@ -83,6 +95,23 @@ def test_no_clip_of_a_training_recording_is_scored(run):
         )
         == 288
     )
+
+
+def test_a_rating_sheet_holds_200_clips_that_can_be_heard(run):
+    settings = run.settings
+    candidates = read_candidates(Lake(settings.lake_dir), list(settings.benchmarks), (), None)
+    sheet = write_sheet(draw_items(candidates, 200, seed=1), RatingsFolder(settings.ratings_dir))
+    assert (sheet.items, sheet.repeats) == (210, 10)
+    assert sheet.bytes < 10e6
+    page = sheet.page.read_text(encoding="utf-8")
+    content = re.search(r'id="content">(.*?)</script>', page, re.DOTALL)[1]
+    for item in json.loads(content)["items"]:
+        mp3 = base64.b64decode(item["sound"].partition(",")[2])
+        samples, _ = soundfile.read(io.BytesIO(mp3))
+        assert np.abs(samples).max() > 1e-4
+        assert "#C" not in item["a"] + item["b"]
+    levels = RatingsFolder(settings.ratings_dir).key(sheet.name)["level"].value_counts()
+    assert set(levels.index) == {"low", "moderate", "high"}
 
 
 def test_the_key_is_nowhere_on_disk_or_in_the_output(run):
