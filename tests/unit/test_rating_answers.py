@@ -118,6 +118,41 @@ def test_who_answers_at_random_fails_on_what_came_twice(folder, sheet, tmp_path)
     assert sum("came twice" in problem for problem in rejected) >= 12
 
 
+@pytest.mark.parametrize(("first", "second", "held"), [("low", "moderate", 4), ("low", "high", 0)])
+def test_a_repeat_holds_if_levels_are_a_step_apart_at_most(
+    save, folder, sheet, first, second, held
+):
+    key = folder.key(sheet)
+    again = key["repeat_of"] != ""
+    rows = read_answers(save())
+    rows.loc[rows["item"].isin(key["repeat_of"][again]), "informativeness"] = first
+    rows.loc[rows["item"].isin(key["item"][again]), "informativeness"] = second
+    assert judge(folder.root, rows, key).held == held
+
+
+def test_a_sound_rated_otherwise_the_second_time_does_not_hold(save, folder, sheet):
+    key = folder.key(sheet)
+    rows = read_answers(save())
+    assert judge(folder.root, rows, key).held == 4
+    again = rows["item"].isin(key["item"][key["repeat_of"] != ""])
+    for column in ("rating_a", "rating_b"):
+        rows.loc[again, column] = rows.loc[again, column].map({"4": "5", "2": "4"})
+    assert judge(folder.root, rows, key).held == 0
+
+
+def test_ties_count_half(save, folder):
+    def tie(rows):
+        return rows.assign(preference="same", rating_a="4", rating_b="4").mask(
+            rows["item"] == "item000", rows
+        )
+
+    assert import_answers(save(edit=tie, taste=1.0), folder, False).accepted
+    ratings = build_ratings(stored_answers(folder), folder)
+    found = build_preferences(ratings, METRICS).iloc[0]
+    assert (found["for_description"], found["same"], found["for_visual"]) == (1, 59, 0)
+    assert found["share"] == pytest.approx((1 + 59 / 2) / 60)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

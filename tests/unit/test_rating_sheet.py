@@ -112,6 +112,12 @@ def test_both_texts_have_one_style(items):
         assert not any(text.endswith(".") for text in pair)
 
 
+def test_each_text_stands_on_the_side_that_the_key_says(items):
+    for side, (a, b) in zip(items["description_side"], shown_texts(items), strict=True):
+        description = a if side == "a" else b
+        assert description.startswith("A knife taps")
+
+
 def test_the_page_gives_nothing_away(items):
     page = render_sheet("abc", items, ["data:audio/mpeg;base64,"] * len(items))
     content = json.loads(re.search(r'id="content">(.*?)</script>', page, re.DOTALL)[1])
