@@ -1,12 +1,16 @@
-"""Commands for whoever keeps it alive: `gc`, `bundle`."""
+"""Commands for whoever keeps it alive: `doctor`, `gc`, `bundle`."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from pipelines.terminal import (
     NARROW,
@@ -22,12 +26,51 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     from pipelines.tidying import Survey
+    from resources.health import Finding
 
 commands = typer.Typer()
 bundle_commands = typer.Typer(no_args_is_help=True, help="One result as one file, for a paper.")
 commands.add_typer(bundle_commands, name="bundle")
 
 _SHOWN = 10
+_STYLES = {"ok": "green", "note": "yellow", "stops": "red bold"}
+
+
+@commands.command()
+def doctor(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    ask_server: Annotated[
+        bool, typer.Option("--ask-server", help="Ask the language model's server, too.")
+    ] = False,
+) -> None:
+    """Say what is here and what is missing; exit code 1 if something would stop a run."""
+    from pipelines.doctor import examine
+
+    settings = read_settings(config)
+    found = examine(settings, ask_server)
+    if as_json:
+        console.print_json(data=[asdict(finding) for finding in found])
+    else:
+        _print_findings(found)
+    if any(finding.mark == "stops" for finding in found):
+        raise typer.Exit(1)
+
+
+def _print_findings(found: list[Finding]) -> None:
+    table = Table(show_header=False, **NARROW)
+    for area, group in groupby(found, key=lambda finding: finding.area):
+        for number, finding in enumerate(group):
+            mark = Text(finding.mark.upper() if finding.mark == "stops" else finding.mark)
+            mark.stylize(_STYLES[finding.mark])
+            text = Text(finding.text, overflow="fold")
+            if finding.remedy:
+                text.append(f"\n-> {finding.remedy}", style="dim")
+            table.add_row(Text("" if number else area, style="bold"), mark, text)
+    console.print(table)
+    counts = Counter(finding.mark for finding in found)
+    said = f"{counts['ok']} ok, {counts['note']} to note, {counts['stops']} would stop a run."
+    console.print(said, style="red" if counts["stops"] else "green", highlight=False)
 
 
 @commands.command()

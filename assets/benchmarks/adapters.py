@@ -12,9 +12,10 @@ from types import ModuleType
 from assets.benchmarks import ego_mcq, epic_mir, epic_sounds, own_table
 from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.annotations import Annotations
+from assets.benchmarks.recordings import locate
 from resources.downloads import DownloadError, Progress
 from resources.hashing import file_sha256
-from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
+from resources.media.locating import MediaPattern, MediaPatternError
 from resources.settings import Settings
 from resources.sources import SourceError, ensure
 
@@ -119,9 +120,7 @@ def source_warnings(settings: Settings) -> list[str]:
     for benchmark in settings.benchmarks:
         try:
             annotations = read_annotations(settings, benchmark)
-            videos = annotations.clips.drop_duplicates("video_id")
-            participants = dict(zip(videos["video_id"], videos["participant_id"], strict=True))
-            found = find_recordings(settings.media_patterns(benchmark), participants)
+            found = locate(settings, annotations)
         except (AnnotationError, MediaPatternError):
             continue
         warnings += [f"{benchmark}: {warning}" for warning in annotations.warnings]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas as pd
 
 from assets.benchmarks.annotations import Annotations
@@ -25,17 +27,24 @@ def media_inventory(
     Raises:
         MediaPatternError: a media pattern of the config can't be used.
     """
-    videos = annotations.clips.drop_duplicates("video_id")
-    participants = dict(zip(videos["video_id"], videos["participant_id"], strict=True))
-    patterns = settings.media_patterns(annotations.benchmark)
-    files = find_recordings(patterns, participants)
-    recordings = scan(files, settings.cache_dir, progress)
+    recordings = scan(locate(settings, annotations), settings.cache_dir, progress)
     return MEDIA.frame(
         [
             {"benchmark": annotations.benchmark, "video_id": video_id, **_columns(recording)}
             for video_id, recording in recordings.items()
         ]
     )
+
+
+def locate(settings: Settings, annotations: Annotations) -> dict[str, Path | None]:
+    """Where each recording that the annotations name lies; None where no file fits.
+
+    Raises:
+        MediaPatternError: a media pattern of the config can't be used.
+    """
+    videos = annotations.clips.drop_duplicates("video_id")
+    participants = dict(zip(videos["video_id"], videos["participant_id"], strict=True))
+    return find_recordings(settings.media_patterns(annotations.benchmark), participants)
 
 
 def _columns(recording: Recording) -> dict[str, object]:

@@ -55,7 +55,7 @@ class LaionClap(TorchEncoder):
 
         model = laion_clap_model.build(self._settings.is_fusion)
         loaded = self._load_weights()
-        load_into(model, loaded, self._checkpoint, laion_clap_model.OLD_BUFFERS)
+        load_into(model, loaded, self.checkpoint, laion_clap_model.OLD_BUFFERS)
         laion_clap_model.tune(model)
         return model
 

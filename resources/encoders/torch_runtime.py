@@ -151,22 +151,22 @@ class TorchEncoder(ABC):
 
     def _load_weights(self) -> dict[str, Tensor]:
         """The checkpoint's weights by name; a published one is fetched if it is not there."""
-        published = self._published
+        published = self.published
         if published:
             weights.ensure(published, self._weights_folder, self._cache_dir)
         sha256 = self.checkpoint_sha256
         trusted = self._settings.trust or sha256 in weights.KNOWN_SHA256
-        return load_weights(self._checkpoint, sha256, trusted, self._weights_folder)
+        return load_weights(self.checkpoint, sha256, trusted, self._weights_folder)
 
     @property
-    def _published(self) -> PinnedFile | None:
+    def published(self) -> PinnedFile | None:
         """The checkpoint, if the config names a published one."""
         return self.checkpoints.get(str(self._settings.checkpoint))
 
     @property
-    def _checkpoint(self) -> Path:
+    def checkpoint(self) -> Path:
         """The checkpoint's file."""
-        published = self._published
+        published = self.published
         if published:
             return self._weights_folder / published.path
         return Path(self._settings.checkpoint)
@@ -174,14 +174,14 @@ class TorchEncoder(ABC):
     @functools.cached_property
     def checkpoint_sha256(self) -> str:
         """What the checkpoint is, told without fetching it where that is known."""
-        if self._published and self._published.sha256:
-            return self._published.sha256
-        found = weights.remembered_sha256(self._checkpoint, self._cache_dir)
+        if self.published and self.published.sha256:
+            return self.published.sha256
+        found = weights.remembered_sha256(self.checkpoint, self._cache_dir)
         expected = self._settings.sha256
         if expected and found != expected:
             raise EncoderUnavailable(
                 "weights wrong",
-                f"{self._checkpoint} has sha256 {found}, the config says {expected}. "
+                f"{self.checkpoint} has sha256 {found}, the config says {expected}. "
                 f"Fetch it again.",
             )
         return found

@@ -55,12 +55,12 @@ class WavCaps(TorchEncoder):
         model = HtsatBert()
         fixed = model.fixed_buffers()
         loaded = self._load_weights()
-        load_into(model, loaded, self._checkpoint, OLD_BUFFERS)
+        load_into(model, loaded, self.checkpoint, OLD_BUFFERS)
         for name, value in fixed.items():
             if not torch.allclose(loaded[name].to(value.dtype), value, atol=1e-4):
                 raise EncoderUnavailable(
                     "wrong checkpoint",
-                    f"{self._checkpoint}: {name} is not that of 64 mels at 32 kHz. Name a "
+                    f"{self.checkpoint}: {name} is not that of 64 mels at 32 kHz. Name a "
                     f"checkpoint of WavCaps' HTSAT-BERT.",
                 )
         return model
