@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 
 import pytest
 import yaml
 from support.asked_project import BENCHMARK, AskedProject
+from support.documentation import PROGRAM, blocks, shell_commands, words
 from support.openai_server import Fault, OpenAIServer
 from support.prompt_files import GRADE, answer_plainly
 
@@ -13,6 +15,7 @@ from resources.lake import Lake
 from resources.language_model.ledger import Ledger
 from resources.language_model.providers import run_budget
 from resources.language_model.recorded import read_recorded
+from resources.settings import PROJECT_ROOT
 from resources.sql_models import SQL_FOLDER
 from resources.tables import DESCRIPTION_EXCLUSIONS, DESCRIPTIONS, INFORMATIVENESS, REQUESTS
 from resources.warehouse import publish
@@ -287,3 +290,32 @@ def test_the_key_is_in_no_output_and_no_file(project, monkeypatch):
     assert "sk-very-secret" not in json.dumps(said)
     for path in project.folder.rglob("*"):
         assert not path.is_file() or b"sk-very-secret" not in path.read_bytes(), path
+
+
+def test_the_commands_of_the_page_on_prompts_work_in_its_order(project, monkeypatch):
+    page = PROJECT_ROOT / "docs" / "prompts.md"
+    [example] = [block.text for block in blocks("yaml") if block.page == page]
+    prompts = project.folder / "prompts"
+    for name in ("describe_few_shot", "describe_zero_shot"):
+        shutil.copy(PROJECT_ROOT / "prompts" / f"{name}.yaml", prompts)
+    (prompts / "describe_briefly.yaml").write_text(example)
+    pool = PROJECT_ROOT / "resources" / "sample" / "few_shot"
+    files = {name: [str(pool / f"{name}.csv")] for name in ("audiocaps", "kinetics")}
+    given = {**yaml.safe_load(project.config.read_text()), "few_shot": files}
+    project.config.write_text(yaml.safe_dump(given))
+    project.server.fault = lambda number, body: (
+        Fault("content", body="no JSON") if "onion 7" in body["messages"][-1]["content"] else None
+    )
+    monkeypatch.chdir(project.folder)
+    for said in shell_commands():
+        program, *given = words(said.text)
+        if said.page != page or program != PROGRAM:
+            continue
+        assert given[given.index("--config") + 1] == "configs/mine.yaml"
+        del given[given.index("--config") : given.index("--config") + 2]
+        if given[0] == "run":
+            project.materialize()
+        else:
+            assert project.command(*given)
+    assert len(read_recorded(project.folder / "answers.jsonl")) == 5 * 29
+    assert set(project.table(DESCRIPTIONS)["variant"]) >= {"plain", "describe_briefly"}

@@ -29,6 +29,7 @@ RUN_HERE = {
     "export",
     "gc",
     "ledger backup",
+    "plan",
     "prompt show",
     "ratings import",
     "ratings sheet",
@@ -41,9 +42,8 @@ RUN_ELSEWHERE = {
     "bundle unpack": "tests/pipeline/test_bundle.py",
     "bundle verify": "tests/pipeline/test_bundle.py",
     "evaluate": "tests/unit/test_evaluation.py",
-    "ledger restore": "tests/unit/test_ledger.py",
+    "ledger restore": "tests/pipeline/test_prompt_commands.py",
     "listen": "tests/browser/test_listening_page.py",
-    "plan": "tests/unit/test_planning.py",
     "run": "tests/pipeline/test_readme_walk.py",
     "ui": "tests/browser/test_dagster_ui.py",
 }
