@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,9 @@ class Verdict:
 
 
 def judge(lake: Lake, model: TableModel, benchmark: str | None, verdicts: Path) -> Verdict:
-    """The verdict on a stored table, from memory where these very rows were judged before.
+    """The verdict on a stored table, from memory where these very rows have passed before.
+
+    What failed is judged again: the file may have been mended.
 
     Args:
         lake: where the table lies.
@@ -51,14 +54,51 @@ def judge(lake: Lake, model: TableModel, benchmark: str | None, verdicts: Path) 
     suite = json.dumps(_suite(model), sort_keys=True)
     if stamp and memory.exists():
         known = json.loads(memory.read_text())
-        if (known["data_version"], known["suite"]) == (stamp.data_version, suite):
-            return Verdict(**{**known, "failures": tuple(known["failures"])})
+        passed = (stamp.data_version, suite, [])
+        if (known["data_version"], known["suite"], known["failures"]) == passed:
+            return Verdict(stamp.data_version, suite, known["expectations"], ())
     failures = _failures(lake.read(model, benchmark), model)
     version = stamp.data_version if stamp else ""
     verdict = Verdict(version, suite, len(_suite(model)), tuple(failures))
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    memory.write_text(json.dumps(asdict(verdict), indent=1))
+    _write(memory, asdict(verdict))
     return verdict
+
+
+def remember(
+    lake: Lake,
+    model: TableModel,
+    benchmark: str | None,
+    check: str,
+    failures: Sequence[str],
+    verdicts: Path,
+) -> None:
+    """Remember what another check found wrong with the rows that are stored now."""
+    stamp = lake.stamp(model, benchmark)
+    found = {"data_version": stamp.data_version if stamp else "", "failures": list(failures)}
+    _write(verdicts / model.name / f"{benchmark or 'all'}.{check}.json", found)
+
+
+def standing_failures(
+    lake: Lake, model: TableModel, benchmark: str | None, verdicts: Path
+) -> list[str]:
+    """What checks found wrong with the rows that are stored now; rows not judged have none."""
+    files = sorted((verdicts / model.name).glob(f"{benchmark or 'all'}.*json"))
+    known = [json.loads(file.read_text(encoding="utf-8")) for file in files]
+    failed = [verdict for verdict in known if verdict["failures"]]
+    stamp = lake.stamp(model, benchmark) if failed else None
+    return [
+        failure
+        for verdict in failed
+        if stamp and verdict["data_version"] == stamp.data_version
+        for failure in verdict["failures"]
+    ]
+
+
+def _write(memory: Path, verdict: Mapping[str, Any]) -> None:
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    temporary = memory.with_name(f".{memory.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(verdict, indent=1), encoding="utf-8")
+    temporary.replace(memory)
 
 
 def _suite(model: TableModel) -> list[tuple[str, dict[str, Any]]]:

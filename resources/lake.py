@@ -66,16 +66,24 @@ class Lake:
 
     def stamp(self, model: TableModel, benchmark: str | None = None) -> Stamp | None:
         """A stored table's version, or None if it is not stored in this model's form."""
-        try:
-            schema = self.folder.read(_name(model, benchmark), pq.read_schema)
-        except FileNotFoundError:
-            return None
-        if not schema.remove_metadata().equals(model.schema):
+        schema = self._schema(model, benchmark)
+        if schema is None or not schema.remove_metadata().equals(model.schema):
             return None
         metadata = schema.metadata or {}
         return Stamp(
             metadata.get(b"data_version", b"").decode(), metadata.get(b"made_from", b"").decode()
         )
+
+    def is_of_another_release(self, model: TableModel, benchmark: str | None = None) -> bool:
+        """Whether a table is stored, and in another form than this model's."""
+        schema = self._schema(model, benchmark)
+        return schema is not None and not schema.remove_metadata().equals(model.schema)
+
+    def _schema(self, model: TableModel, benchmark: str | None) -> pa.Schema | None:
+        try:
+            return self.folder.read(_name(model, benchmark), pq.read_schema)
+        except FileNotFoundError:
+            return None
 
     def read(self, model: TableModel, benchmark: str | None = None) -> pd.DataFrame:
         """A stored table.

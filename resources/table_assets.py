@@ -27,7 +27,7 @@ from dagster_pandas.constraints import (
 )
 
 from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins
-from resources.expectations import judge
+from resources.expectations import judge, remember, standing_failures
 from resources.lake import Lake, Stamp
 from resources.overviews import overview, report_section
 from resources.settings import Settings, load_settings
@@ -76,6 +76,11 @@ class Stage:
     def lake(self) -> Lake:
         """Where tables lie."""
         return Lake(self.settings.lake_dir)
+
+    @property
+    def verdicts(self) -> Path:
+        """Where it is remembered what checks said of tables."""
+        return self.settings.output / "verdicts"
 
     def table(self, model: TableModel) -> pd.DataFrame:
         """A table made earlier; of a partitioned one this benchmark's rows."""
@@ -311,6 +316,8 @@ class TableAsset:
         ) -> Iterable[dg.MaterializeResult]:
             benchmark = context.partition_key if self.models[0].partitioned else ""
             stage = Stage(project.settings(), benchmark, context.log.info)
+            if failed := failed_checks(stage, self.reads):
+                raise dg.Failure("\n".join(failed), allow_retries=False)
             for model, made, stamp in self.tables(stage):
                 yield _result(stage, model, made, stamp)
 
@@ -337,6 +344,12 @@ class TableAsset:
             for model, stamp in zip(self.models, current, strict=True):
                 yield model, Kept(), stamp
             return
+        for model in self.models:
+            if stage.lake.is_of_another_release(model, stage.benchmark):
+                stage.log(
+                    f"{stage.lake.path(model, stage.benchmark)} is in another release's form: made "
+                    "again; what was paid or embedded is taken from its store"
+                )
         returned = self.make(stage)
         tables = returned if isinstance(returned, tuple) else (returned,)
         for model, one in zip(self.models, tables, strict=True):
@@ -377,6 +390,23 @@ def table_asset(
     return lambda make: TableAsset(make, models, tuple(reads), code_version, version, pool)
 
 
+def failed_checks(stage: Stage, models: Iterable[TableModel]) -> list[str]:
+    """Tables whose rows, as stored now, failed a check that stops what is downstream.
+
+    Dagster stops it within the run that judged; this holds in any later one, of whatever tables.
+    """
+    failed = {
+        model: standing_failures(stage.lake, model, stage.benchmark, stage.verdicts)
+        for model in models
+    }
+    return [
+        f"`{model.name}` failed its checks, so nothing is made from it: {failures[0]} Mend the "
+        f"cause and materialize it again, or delete {stage.lake.path(model, stage.benchmark)}."
+        for model, failures in failed.items()
+        if failures
+    ]
+
+
 @dataclass(frozen=True)
 class TableCheck:
     """The declaration of a check beyond the table model: `find` lists what is wrong.
@@ -403,7 +433,11 @@ class TableCheck:
             context: dg.AssetCheckExecutionContext, project: ProjectConfig
         ) -> dg.AssetCheckResult:
             benchmark = context.partition_key if self.model.partitioned else ""
-            found = list(self.find(Stage(project.settings(), benchmark, context.log.info)))
+            stage = Stage(project.settings(), benchmark, context.log.info)
+            found = list(self.find(stage))
+            if self.blocking:
+                name = self.find.__name__
+                remember(stage.lake, self.model, benchmark, name, found, stage.verdicts)
             shown = "\n".join(f"- {line}" for line in found[:PREVIEW_ROWS])
             return dg.AssetCheckResult(
                 passed=not found,
@@ -456,7 +490,8 @@ def _check(model: TableModel, benchmarks: dg.PartitionsDefinition) -> dg.AssetCh
     ) -> dg.AssetCheckResult:
         settings = project.settings()
         benchmark = context.partition_key if model.partitioned else None
-        verdict = judge(Lake(settings.lake_dir), model, benchmark, settings.output / "verdicts")
+        stage = Stage(settings, benchmark or "")
+        verdict = judge(stage.lake, model, benchmark, stage.verdicts)
         return dg.AssetCheckResult(
             passed=verdict.passed,
             metadata={

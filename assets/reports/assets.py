@@ -28,6 +28,7 @@ from resources.table_assets import (
     ProjectConfig,
     Stage,
     TableAsset,
+    failed_checks,
     preview,
     table_asset,
 )
@@ -174,6 +175,8 @@ def _whole(context: dg.AssetExecutionContext, settings: Settings) -> list[str]:
 def _is_current(settings: Settings, benchmark: str) -> bool:
     stage = Stage(settings, benchmark)
     tables = [table for table in CHAIN if REQUESTS not in table.models]  # history is never whole
+    if failed_checks(stage, (model for table in tables for model in table.models)):
+        return False
     return all(table.is_current(stage) for table in tables)
 
 

@@ -2,12 +2,20 @@
 
 import dagster as dg
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from resources.lake import Lake
 from resources.settings import load_settings
-from resources.table_assets import LakeIOManager, Made, ProjectConfig, Stage, table_asset
+from resources.table_assets import (
+    LakeIOManager,
+    Made,
+    ProjectConfig,
+    Stage,
+    table_asset,
+    table_check,
+)
 from resources.tables import CAPTIONS, MEDIA, text_id
 
 BENCHMARKS = dg.StaticPartitionsDefinition(["mine"])
@@ -59,13 +67,16 @@ class Chain:
             return CAPTIONS.frame([caption(f"clip of {video}") for video in found.video_id])
 
         self.tables = (media, captions)
+        self.checks = []
 
-    def materialize(self, instance):
+    def materialize(self, instance, *names):
+        """Run all tables with their checks, or those named without any."""
+        suites = [check for table in self.tables for check in table.checks(BENCHMARKS)]
+        more = [check.definition(BENCHMARKS) for check in self.checks]
+        selected = dg.AssetSelection.assets(*names).without_checks() if names else None
         return dg.materialize(
-            [
-                *(table.definition(BENCHMARKS) for table in self.tables),
-                *(check for table in self.tables for check in table.checks(BENCHMARKS)),
-            ],
+            [*(table.definition(BENCHMARKS) for table in self.tables), *suites, *more],
+            selection=selected,
             partition_key="mine",
             instance=instance,
             resources={"project": self.project, "lake": LakeIOManager(project=self.project)},
@@ -160,6 +171,43 @@ def test_a_failed_check_stops_what_is_downstream(chain, instance, monkeypatch):
     assert verdict.asset_key.path == ["media"]
     assert "unique" in verdict.metadata["failures"].value
     assert chain.made["captions"] == 0
+
+    monkeypatch.undo()
+    later = chain.materialize(instance, "captions")
+    [failure] = [event for event in later.all_events if event.is_step_failure]
+    assert "`media` failed its checks" in failure.step_failure_data.error_display_string
+    assert chain.made["captions"] == 0
+    chain.lake.path(MEDIA, "mine").unlink()
+    assert chain.materialize(instance).success
+    assert chain.materialize(instance, "captions").success
+
+
+def test_what_a_blocking_check_found_holds_in_later_runs(chain, instance):
+    found = ["v1 must not be here"]
+
+    @table_check(MEDIA, blocking=True)
+    def nobody_is_there(stage):
+        return found
+
+    chain.checks.append(nobody_is_there)
+    assert not chain.materialize(instance).success
+    assert not chain.materialize(instance, "captions").success
+    assert chain.made["captions"] == 0
+    found.clear()
+    assert chain.materialize(instance).success
+
+
+def test_a_table_of_another_release_is_made_again_and_says_so(chain, instance):
+    chain.materialize(instance)
+    file = chain.lake.path(MEDIA, "mine")
+    before = file.read_bytes()
+    pq.write_table(pq.read_table(file, partitioning=None).drop_columns("usable"), file)
+    result = chain.materialize(instance)
+    assert result.success
+    assert file.read_bytes() == before
+    assert chain.made == {"media": 2, "captions": 1}
+    said = [entry.user_message for entry in instance.all_logs(result.run_id)]
+    assert any("another release's form" in message for message in said)
 
 
 def test_settings_of_the_config_resource_are_read_anew(project, tmp_path):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
@@ -115,6 +116,18 @@ def test_what_an_edit_costs(
     assert run(project, apply(edit, [World()]))
     costs = {kind: len(items) - 6 for kind, items in project.spent.items()}
     assert costs == {"answers": answers, "texts": texts, "sounds": sounds}
+    assert project.differences_to_a_fresh_start() == []
+
+
+def test_tables_of_another_release_are_made_again_without_paying(start: Project) -> None:
+    project = reset(start)
+    for file in project.settings().lake_dir.rglob("*.parquet"):
+        table = pq.read_table(file, partitioning=None)
+        pq.write_table(table.drop_columns(table.column_names[-1]), file)
+    assert run(project, World())
+    assert {kind: len(items) for kind, items in project.spent.items()} == dict.fromkeys(
+        ("answers", "texts", "sounds"), 6
+    )
     assert project.differences_to_a_fresh_start() == []
 
 
