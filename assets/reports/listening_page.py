@@ -12,8 +12,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from assets.reports.listening import PAGE_ROWS, TOP, Listening, Task, sounds_of
+from assets.reports.listening import PAGE_ROWS, Listening, Task
 from assets.reports.pages import TEMPLATES, environment, hash_of, write_page
+from assets.reports.rankings import TOP, Rankings, sounds_of
 from resources.media.decoding import MediaError
 from resources.media.excerpts import as_mp3, data_url, read_excerpt
 from resources.media.inventory import in_parallel
@@ -57,7 +58,7 @@ def write_listening_page(duckdb_file: Path, settings: Settings, target: Path) ->
         return write_page(
             target,
             made_from,
-            lambda: _on_disk(listening, settings, made_from, _held(target)),
+            lambda: _on_disk(listening, Rankings(connection), settings, made_from, _held(target)),
         )
 
 
@@ -67,12 +68,19 @@ def server_page(listening: Listening, settings: Settings) -> str:
 
 
 def _on_disk(
-    listening: Listening, settings: Settings, made_from: str, held: dict[str, Sound]
+    listening: Listening,
+    rankings: Rankings,
+    settings: Settings,
+    made_from: str,
+    held: dict[str, Sound],
 ) -> str:
     tasks = listening.tasks()
     queries, found = [], []
-    for task, row in listening.chosen(tasks, QUERIES):
-        result = listening.found(task, row["encoder"], row["variant"], row["query_id"])
+    # As many of each benchmark from the first: the next one's run adds its own, and cuts no more.
+    published = {task.benchmark for task in tasks}
+    count = QUERIES * len(published) // len(settings.benchmarks)
+    for task, row in listening.chosen(tasks, count):
+        result = rankings.found(task, row["encoder"], row["variant"], row["query_id"])
         for clip in sounds_of([result]):
             clip["benchmark"] = task.benchmark
         queries.append(row)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from assets.reports.listening import TABS, Listening, ListeningError, Task, Wanted
 from assets.reports.listening_page import server_page
+from assets.reports.rankings import Rankings
 from resources.media.decoding import MediaError
 from resources.media.excerpts import Excerpt, as_flac, read_excerpt
 from resources.media.spectrograms import spectrogram
@@ -98,14 +99,14 @@ class _Server:
         self._benchmarks = benchmarks
 
     @contextmanager
-    def _listening(self) -> Iterator[Listening]:
+    def _published(self) -> Iterator[tuple[Listening, Rankings]]:
         with reading(self._settings.duckdb_file) as connection:
-            yield Listening(connection, self._benchmarks)
+            yield Listening(connection, self._benchmarks), Rankings(connection)
 
     def page(self, request: Request) -> Response:
         from starlette.responses import HTMLResponse
 
-        with self._listening() as listening:
+        with self._published() as (listening, _):
             return HTMLResponse(server_page(listening, self._settings), headers=_HEADERS)
 
     def queries(self, request: Request) -> Response:
@@ -113,7 +114,7 @@ class _Server:
         tab, level = given.get("tab", "all"), given.get("level", "")
         if tab not in TABS or level not in ("", *LEVELS):
             raise ListeningError(f"there is no tab {tab!r}, or no level {level!r}")
-        with self._listening() as listening:
+        with self._published() as (listening, _):
             task = _task(listening, given.get("task", ""))
             wanted = Wanted(
                 encoder=given.get("encoder", ""),
@@ -127,11 +128,11 @@ class _Server:
 
     def found(self, request: Request) -> Response:
         given = request.query_params
-        with self._listening() as listening:
+        with self._published() as (listening, rankings):
             task = _task(listening, given.get("task", ""))
             variant = given.get("variant") or None
             return _json(
-                listening.found(task, given.get("encoder", ""), variant, given.get("query", ""))
+                rankings.found(task, given.get("encoder", ""), variant, given.get("query", ""))
             )
 
     def sound(self, request: Request) -> Response:
@@ -144,7 +145,7 @@ class _Server:
     def _excerpt(self, request: Request) -> Excerpt:
         """The excerpt of a usable clip; what the address names is looked up, never a path."""
         benchmark, clip_id = (request.query_params.get(name, "") for name in ("benchmark", "clip"))
-        with self._listening() as listening:
+        with self._published() as (listening, _):
             clip = listening.places(benchmark, [clip_id]).get(clip_id)
         if clip is None:
             raise ListeningError(f"{benchmark!r} has no usable clip {clip_id!r}")

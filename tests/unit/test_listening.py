@@ -9,8 +9,9 @@ import pytest
 from support.listening_project import HOSTILE, TEXTS, VARIANTS, published_project
 from support.retrieval_tables import NAME
 
-from assets.reports.listening import TABS, Listening, ListeningError, Wanted, sounds_of
+from assets.reports.listening import TABS, Listening, ListeningError, Wanted
 from assets.reports.listening_page import write_listening_page
+from assets.reports.rankings import Rankings, sounds_of
 from resources.lake import Lake
 from resources.tables import DESCRIPTIONS
 from resources.warehouse import publish, reading
@@ -25,6 +26,12 @@ def settings(tmp_path_factory):
 def listening(settings):
     with reading(settings.duckdb_file) as connection:
         yield Listening(connection, [NAME])
+
+
+@pytest.fixture(scope="module")
+def rankings(settings):
+    with reading(settings.duckdb_file) as connection:
+        yield Rankings(connection)
 
 
 @pytest.fixture(scope="module")
@@ -106,10 +113,12 @@ def test_words_and_levels_filter(listening, tasks):
 @pytest.mark.parametrize(
     "direction", ["text_to_audio", "audio_to_text", "accuracy_inter", "accuracy_intra"]
 )
-def test_the_first_right_one_is_shown_at_its_published_rank(listening, tasks, direction, encoder):
+def test_the_first_right_one_is_shown_at_its_published_rank(
+    listening, rankings, tasks, direction, encoder
+):
     """With one seed exactly there; with two, ranks are means of each seed's own."""
     for row in everything(listening, tasks[direction]):
-        found = listening.found(tasks[direction], encoder, "plain", row["query_id"])
+        found = rankings.found(tasks[direction], encoder, "plain", row["query_id"])
         published = {text["variant"]: text["rank"] for text in found["texts"]}
         assert [ranking["variant"] for ranking in found["rankings"]] == ["visual", "plain"]
         for ranking in found["rankings"]:
@@ -121,20 +130,20 @@ def test_the_first_right_one_is_shown_at_its_published_rank(listening, tasks, di
             assert similar == sorted(similar, reverse=True)
 
 
-def test_an_unusable_clip_is_nowhere(listening, tasks):
+def test_an_unusable_clip_is_nowhere(listening, rankings, tasks):
     unusable = listening._rows("SELECT clip_id FROM clips WHERE NOT usable")["clip_id"].iloc[0]
     assert listening.places(NAME, [unusable]) == {}
     found = [
-        listening.found(tasks["text_to_audio"], "one", "plain", row["query_id"])
+        rankings.found(tasks["text_to_audio"], "one", "plain", row["query_id"])
         for row in everything(listening, tasks["text_to_audio"])
     ]
     assert unusable not in {clip["clip_id"] for clip in sounds_of(found)}
     assert {ranking["candidates"] for f in found for ranking in f["rankings"]} == {23}
 
 
-def test_an_unknown_query_is_an_error(listening, tasks):
+def test_an_unknown_query_is_an_error(rankings, tasks):
     with pytest.raises(ListeningError, match="nothing here"):
-        listening.found(tasks["text_to_audio"], "one", "plain", "nothing here")
+        rankings.found(tasks["text_to_audio"], "one", "plain", "nothing here")
 
 
 def test_chosen_queries_come_from_every_task_and_each_text_once_a_task(listening, tasks):
