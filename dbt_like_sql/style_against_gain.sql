@@ -28,11 +28,23 @@ WITH gains AS (
     GROUP BY r.benchmark, r.encoder, r.variant, r.direction, r.metric, r.text_id
 ),
 
+-- Ties share their mean rank; rounding keeps equal what differs by its last bits only.
+ranked_gains AS (
+    SELECT
+        *,
+        rank() OVER (same ORDER BY gain)
+        + (count(*) OVER (
+            PARTITION BY benchmark, encoder, variant, direction, metric, gain
+        ) - 1) / 2.0 AS gain_rank
+    FROM gains
+    WINDOW same AS (PARTITION BY benchmark, encoder, variant, direction, metric)
+),
+
 pairs AS (
     SELECT
-        g.benchmark, g.encoder, g.variant, g.direction, g.metric, s.trait, g.gain,
+        g.benchmark, g.encoder, g.variant, g.direction, g.metric, s.trait, g.gain, g.gain_rank,
         round(s.value - v.value, 12) AS change
-    FROM gains AS g
+    FROM ranked_gains AS g
     INNER JOIN style_traits AS s
         ON s.benchmark = g.benchmark AND s.variant = g.variant AND s.text_id = g.text_id
     INNER JOIN style_traits AS v
@@ -42,18 +54,13 @@ pairs AS (
         AND v.trait = s.trait
 ),
 
--- Ties share their mean rank; rounding keeps equal what differs by its last bits only.
 ranked AS (
     SELECT
         *,
         rank() OVER (same ORDER BY change)
         + (count(*) OVER (
             PARTITION BY benchmark, encoder, variant, direction, metric, trait, change
-        ) - 1) / 2.0 AS change_rank,
-        rank() OVER (same ORDER BY gain)
-        + (count(*) OVER (
-            PARTITION BY benchmark, encoder, variant, direction, metric, trait, gain
-        ) - 1) / 2.0 AS gain_rank
+        ) - 1) / 2.0 AS change_rank
     FROM pairs
     WINDOW same AS (PARTITION BY benchmark, encoder, variant, direction, metric, trait)
 ),
