@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from assets.embeddings.fingerprints import encoder_fingerprints
 from assets.reports.portable import TOLD, Portable, portable_config
 from assets.reports.provenance import package_versions
+from assets.reports.ratings.storage import RatingsFolder
 from assets.reports.recompute import result_tables
 from assets.reports.report import write_report
 from resources.archive import MANIFEST, Manifest, pack, unpack
@@ -62,6 +63,7 @@ tells what a single figure rests on; `{name}/outputs/{name}/sound_approach.duckd
 | `prompts/`, `{answers}` | the prompts, and the answers that the language model gave |
 | `tables/` | the result tables as CSV, as they were published |
 | `outputs/{name}/lake/` | every table as Parquet, one file a benchmark |
+| `outputs/{name}/ratings/` | people's ratings, and the keys of their sheets |
 | `constraints.txt` | the packages that the project pins |
 
 Paths of the machine where it was made are shortened in the columns {told}. Recordings and
@@ -96,6 +98,7 @@ def make_bundle(settings: Settings, benchmarks: Sequence[str], file: Path) -> Ma
         _write_result_tables(settings.duckdb_file, benchmarks, folder / "tables")
         answers = _write_answers(settings, benchmarks, staged, folder / ANSWERS)
         _copy_prompts(settings, staged, folder / "prompts")
+        _copy_ratings(settings, folder / "outputs" / settings.name / "ratings")
         config = folder / "configs" / f"{settings.name}.yaml"
         config.parent.mkdir()
         config.write_text(portable_config(settings, ANSWERS), encoding="utf-8")
@@ -185,6 +188,13 @@ def _copy_table(
         shortened: pa.Table = portable.table(table)
         if shortened is not table:
             pq.write_table(shortened, target, compression="zstd")
+
+
+def _copy_ratings(settings: Settings, folder: Path) -> None:
+    """Copy what the tables of ratings are made from; the pages hold recordings and stay behind."""
+    for name, file in RatingsFolder(settings.ratings_dir).files().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / name)
 
 
 def _write_result_tables(file: Path, benchmarks: Sequence[str], folder: Path) -> None:

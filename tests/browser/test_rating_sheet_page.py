@@ -201,7 +201,7 @@ def test_an_unfinished_sound_and_a_missing_name_are_told(open_page):
     assert page.locator("#place").inner_text().startswith("Sound 1")
     page.locator("#save").click()
     assert page.evaluate("document.activeElement.id") == "rater"
-    assert "name or initials first" in page.locator("#state").inner_text()
+    assert "initials or a name first" in page.locator("#state").inner_text()
 
 
 def test_a_partial_file_holds_what_is_answered(open_page):

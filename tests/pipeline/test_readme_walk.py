@@ -14,8 +14,9 @@ from support.raters import rate
 from support.sample_project import sample_project
 
 from assets.reports.ratings.storage import RatingsFolder
-from resources.settings import PROJECT_ROOT
+from resources.settings import PROJECT_ROOT, load_settings
 from resources.tables import TABLES
+from resources.warehouse import query
 
 pytestmark = pytest.mark.slow
 
@@ -208,3 +209,20 @@ def outputs():
 def test_a_documented_output_is_there(run, told, path):
     pattern = re.sub(r"<[^>]+>", "*", path).rstrip("/")
     assert list(run.config.parent.parent.glob(pattern)), path
+
+
+def test_ratings_go_into_a_bundle_but_not_the_clips(run, told, tmp_path):
+    def bundle(*arguments):
+        command = [sys.executable, "-m", "pipelines.cli", "bundle", *map(str, arguments)]
+        subprocess.run(command, cwd=PROJECT_ROOT, env=run.environment, check=True)
+
+    bundle("make", tmp_path / "sample.zip", "--config", run.config)
+    bundle("unpack", tmp_path / "sample.zip", tmp_path / "there")
+    there = load_settings(tmp_path / "there" / "configs" / "sample.yaml")
+    here, copied = (
+        RatingsFolder(folder) for folder in (run.settings.ratings_dir, there.ratings_dir)
+    )
+    assert len(here.files()) == 4
+    assert copied.version() == here.version()
+    assert not list(there.ratings_dir.glob("*.html"))
+    assert len(query(there.duckdb_file, "FROM raters WHERE accepted")) == 3

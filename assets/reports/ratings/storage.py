@@ -54,10 +54,14 @@ class RatingsFolder:
         mark = hashlib.sha256(rater.encode()).hexdigest()[:6]
         return self.root / "answers" / sheet / f"{plain}-{mark}.csv"
 
-    def version(self) -> list[tuple[str, str]]:
-        """What decides the tables of ratings: every key and every imported file, by content."""
+    def files(self) -> dict[str, Path]:
+        """What decides the tables of ratings: every key and imported file, by its place here."""
         files = [*self.keys.values(), *self.answers()]
+        return {file.relative_to(self.root).as_posix(): file for file in files}
+
+    def version(self) -> list[tuple[str, str]]:
+        """The content of `files`."""
         return [
-            (str(file.relative_to(self.root)), hashlib.sha256(file.read_bytes()).hexdigest())
-            for file in files
+            (name, hashlib.sha256(file.read_bytes()).hexdigest())
+            for name, file in self.files().items()
         ]

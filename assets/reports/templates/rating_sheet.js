@@ -91,7 +91,7 @@ function csv() {
 function save() {
   if (!kept.rater) {
     $("rater").focus();
-    $("state").textContent = "Please write your name or initials first, at the top of the page.";
+    $("state").textContent = "Please write your initials or a name first, at the top of the page.";
     return;
   }
   const link = document.createElement("a");
