@@ -44,7 +44,7 @@ RUN_ELSEWHERE = {
     "bundle verify": "tests/pipeline/test_bundle.py",
     "evaluate": "tests/unit/test_evaluation.py",
     "ledger restore": "tests/pipeline/test_prompt_commands.py",
-    "listen": "tests/browser/test_listening_page.py",
+    "listen": "tests/browser/test_listening_pages.py",
     "run": "tests/pipeline/test_readme_walk.py",
     "ui": "tests/browser/test_dagster_ui.py",
 }
