@@ -25,6 +25,7 @@ from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_mode
 from resources.table_assets import (
     OWNERS,
     PREVIEW_ROWS,
+    Made,
     ProjectConfig,
     Stage,
     TableAsset,
@@ -52,11 +53,13 @@ if TYPE_CHECKING:
     code_version="1",
     version=lambda stage: RatingsFolder(stage.settings.ratings_dir).version(),
 )
-def ratings(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame]:
+def ratings(stage: Stage) -> tuple[Made, pd.DataFrame]:
     """What people heard: imported files, accepted or rejected, and the accepted judgements."""
     folder = RatingsFolder(stage.settings.ratings_dir)
     answers = stored_answers(folder)
-    return build_raters(answers), build_ratings(answers, folder)
+    accepted = sum(one.accepted for one in answers)
+    verdicts = {"accepted": accepted, "rejected": len(answers) - accepted}
+    return Made.whole(build_raters(answers), verdicts), build_ratings(answers, folder)
 
 
 @table_asset(

@@ -5,7 +5,7 @@ from support.raters import made_up_key, rate
 
 from assets.reports.ratings.answers import AnswerError, judge, read_answers, unblind
 from assets.reports.ratings.importing import import_answers
-from assets.reports.ratings.storage import RatingsFolder
+from assets.reports.ratings.storage import KeyMissingError, RatingsFolder
 from assets.reports.ratings.tables import (
     build_agreement,
     build_preferences,
@@ -193,6 +193,13 @@ def test_an_accepted_file_gives_way_only_to_an_accepted_one_that_is_to_replace_i
     assert stored.read_bytes() == (other.parent / "one.csv").read_bytes()
     assert import_answers(other, folder, True).accepted
     assert stored.read_bytes() == other.read_bytes()
+
+
+def test_a_key_that_is_gone_is_named_with_the_remedy(save, folder, sheet):
+    import_answers(save(), folder, False)
+    folder.keys[sheet].unlink()
+    with pytest.raises(KeyMissingError, match=rf"{sheet}\.csv is not there: put"):
+        stored_answers(folder)
 
 
 def test_a_rejected_file_is_listed_and_gives_way_to_a_better_one(save, folder):

@@ -16,6 +16,10 @@ import pandas as pd
 from assets.reports.ratings.drawing import KEY_COLUMNS
 
 
+class KeyMissingError(LookupError):
+    """A sheet's key is gone, so that nobody can tell whose text is whose; the message says more."""
+
+
 @dataclass(frozen=True)
 class RatingsFolder:
     """The folder of all sheets of one output."""
@@ -32,8 +36,18 @@ class RatingsFolder:
         return self.root / f"sheet-{sheet}.html"
 
     def key(self, sheet: str) -> pd.DataFrame:
-        """A sheet's items, `KEY_COLUMNS`, in the order in which raters meet them."""
-        return pd.read_csv(self.keys[sheet], dtype=str, keep_default_na=False, encoding="utf-8")
+        """A sheet's items, `KEY_COLUMNS`, in the order in which raters meet them.
+
+        Raises:
+            KeyMissingError: it is not there.
+        """
+        file = self.root / "keys" / f"{sheet}.csv"
+        if not file.is_file():
+            raise KeyMissingError(
+                f"{file} is not there: put the sheet's key back, draw the same sheet again (same "
+                f"tables, --n and --seed), or remove its ratings, {self.root / 'answers' / sheet}"
+            )
+        return pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8")
 
     def write_key(self, items: pd.DataFrame) -> str:
         """Store the key of newly drawn items; returns the sheet's id, which follows from it."""
