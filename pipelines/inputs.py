@@ -27,6 +27,7 @@ from resources.sql_models import SQL_FOLDER
 
 _DECIDES_NOTHING = {"automation", "cache_dir", "config_file"} | {
     "dagster_storage",
+    "engine",
     "ledger",
     "vectors",
 }

@@ -375,6 +375,20 @@ class FailureHookSettings(Strict):
         return self
 
 
+class RaySettings(Strict):
+    """Vectors computed on a Ray cluster.
+
+    Attributes:
+        address: of the cluster, as Ray takes it; by default one of this machine's own is started.
+        cpus_per_worker: how many cores a worker has, where the cluster has no GPUs; with GPUs it
+            is one worker a GPU.
+    """
+
+    kind: Literal["ray"] = "ray"
+    address: str | None = None
+    cpus_per_worker: int = Field(default=1, ge=1)
+
+
 class AutomationSettings(Strict):
     """What may happen unasked, and who is told when it fails."""
 
@@ -408,6 +422,8 @@ class Settings(Strict):
     """Where the tables lie, if not under `output`."""
     vectors: FolderAddress | None = None
     """Where vectors are kept by content, if not in `cache_dir`."""
+    engine: RaySettings | None = None
+    """What computes vectors of clips, if not this process: `ray`, or a mapping that says where."""
     ledger: DatabaseAddress | None = None
     """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
     dagster_storage: DatabaseAddress | None = None
@@ -447,6 +463,11 @@ class Settings(Strict):
             else given
             for name, given in value.items()
         }
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _engine_by_name(cls, value: Any) -> Any:
+        return {"kind": value} if isinstance(value, str) else value
 
     @field_validator("language_model", mode="before")
     @classmethod
@@ -526,7 +547,7 @@ class Settings(Strict):
     @property
     def cluster_packages(self) -> dict[str, str]:
         """By key of this config what it needs of the extra `cluster`."""
-        needed = {"ledger": "psycopg", "dagster_storage": "dagster_postgres"}
+        needed = {"ledger": "psycopg", "dagster_storage": "dagster_postgres", "engine": "ray"}
         return {key: package for key, package in needed.items() if getattr(self, key)}
 
     def with_budget(self, usd: float | None) -> Settings:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
+from assets.embeddings.ray_engine import chosen_engine
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.table_assets import Made, Stage, table_asset, table_check
 from resources.tables import (
@@ -45,6 +46,7 @@ def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
         stage.table(MEDIA),
         previous=stage.previous(AUDIO_EMBEDDINGS),
         progress=stage.progress("clips"),
+        engine=chosen_engine(stage.settings),
     )
     complete = made.counts.failed == 0
     return Made(made.embeddings, made.counts.as_metadata(), complete=complete), made.exclusions

@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from assets.embeddings.counting import count
-from assets.embeddings.engine import Progress, ReadSegments, Segment, Work, embed_segments
+from assets.embeddings.engine import Engine, Progress, ReadSegments, Segment, Work, embed_segments
 from resources.counts import Counts
 from resources.encoders.catalog import (
     Single,
@@ -79,6 +79,7 @@ def embed_clips(
     previous: pd.DataFrame | None = None,
     read_segments: ReadSegments = read_segments,
     progress: Progress | None = None,
+    engine: Engine = embed_segments,
 ) -> AudioEmbeddings:
     """Embed a benchmark's usable clips with every encoder of the config, once a seed.
 
@@ -90,6 +91,7 @@ def embed_clips(
         previous: the last `audio_embeddings`, to tell new from stale rows.
         read_segments: where samples come from, if not from the media files.
         progress: called after each clip with clips done and clips to do.
+        engine: what computes the missing vectors.
 
     Returns:
         Tables `audio_embeddings` and `embedding_exclusions`, and the counts. An encoder that
@@ -107,7 +109,7 @@ def embed_clips(
                 plans.append(_plan(encoder, settings, usable))
         except EncoderUnavailable as error:
             by_name[name] = _unavailable(name, error.reason, error.remedy)
-    embed_segments([plan.work for plan in plans], read_segments, progress)
+    engine([plan.work for plan in plans], read_segments, progress)
     by_name |= {plan.encoder.name: _collect(plan) for plan in plans}
     for name, fused in fused_encoders(settings).items():
         by_name[name] = _fuse(name, fused, by_name)

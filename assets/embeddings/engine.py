@@ -116,6 +116,9 @@ class Work:
 
 _Decoded = tuple[Segment, Waveform | Fault]
 
+Engine = Callable[[Sequence[Work], ReadSegments, Progress | None], None]
+"""What fills in works' faults and saves every other vector: `embed_segments`, or another."""
+
 
 def embed_segments(
     works: Sequence[Work], read_segments: ReadSegments, progress: Progress | None = None

@@ -32,6 +32,7 @@ def test_definitions_load_without_secrets_torch_or_network():
         from pipelines.definitions import defs
         assert defs.get_repository_def().get_job("refresh")
         heavy = ("torch", "laion_clap", "transformers", "great_expectations", "openai", "altair")
+        heavy += ("ray", "psycopg", "psycopg2", "dagster_postgres", "boto3")
         print(json.dumps([name for name in heavy if name in sys.modules]))
         """
     )

@@ -1,0 +1,159 @@
+"""Missing vectors computed on a Ray cluster, sharded by recording: the same keys, the same vectors.
+
+A worker holds each encoder once, reads its recordings itself and puts finished vectors into the
+store under their keys, where this process then finds them. So a store that all nodes reach is
+wanted: an object store, or a folder that every node has mounted; and media that they find under
+the same paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from assets.embeddings.engine import (
+    Engine,
+    Fault,
+    Progress,
+    ReadSegments,
+    Segment,
+    Work,
+    embed_segments,
+)
+from resources.encoders.catalog import build_encoder, single_encoders
+from resources.encoders.precomputed import Precomputed
+from resources.encoders.protocol import Encoder, EncoderUnavailable
+from resources.media.segments import read_segments
+from resources.ray_cluster import ClusterError, Outcome, run_shards
+from resources.settings import RaySettings, Settings
+from resources.vector_store import VectorStore
+
+LOST = "worker lost"
+
+_Recording = Mapping[str, Sequence[Segment]]
+"""One unit: a recording's missing segments by encoder."""
+
+
+@dataclass
+class _Done:
+    """What became of a shard, by encoder; every key without a fault is in the store."""
+
+    faults: dict[str, dict[str, Fault]] = field(default_factory=dict)
+    unavailable: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+class EmbeddingWorker:
+    """Embeds recordings' segments on one node (see `ray_cluster.Worker`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.encoders: dict[str, Encoder] = {}
+
+    def ready(self) -> None:
+        """Nothing is loaded before it is wanted."""
+
+    def work(self, units: Sequence[_Recording]) -> _Done:
+        """Embed with the engine of one process; a recording is decoded once for all encoders."""
+        segments: dict[str, list[Segment]] = {}
+        for recording in units:
+            for name, wanted in recording.items():
+                segments.setdefault(name, []).extend(wanted)
+        works = {name: self._work(name, wanted) for name, wanted in segments.items()}
+        embed_segments(list(works.values()), read_segments)
+        done = _Done()
+        for name, work in works.items():
+            done.faults[name] = work.faults
+            if work.unavailable:
+                done.unavailable[name] = (work.unavailable.reason, work.unavailable.remedy)
+        return done
+
+    def _work(self, name: str, segments: Sequence[Segment]) -> Work:
+        encoder = self.encoders.get(name)
+        if encoder is None:
+            built = build_encoder(
+                name, single_encoders(self.settings)[name], self.settings.cache_dir
+            )
+            if isinstance(built, Precomputed):
+                raise AssertionError(f"{name} computes nothing")
+            encoder = self.encoders[name] = built
+        store = VectorStore(self.settings.vectors_dir, encoder.fingerprint)
+        return Work(encoder, segments, store.add)
+
+
+@dataclass(frozen=True)
+class RayEngine:
+    """Does what `embed_segments` does, elsewhere; only the media's readers are the nodes' own."""
+
+    settings: Settings
+    engine: RaySettings
+
+    def __call__(
+        self,
+        works: Sequence[Work],
+        read_segments: ReadSegments,
+        progress: Progress | None = None,
+    ) -> None:
+        """Fill in the works' faults; every other key is in the store afterwards.
+
+        Raises:
+            ClusterError: the cluster can't do it, or its store is not the one that is read here.
+        """
+        by_name = {work.encoder.name: work for work in works}
+        units = _recordings(works)
+        total = sum(map(_size, units))
+        finished = 0
+
+        def advance(recordings: Sequence[_Recording]) -> None:
+            nonlocal finished
+            finished += sum(map(_size, recordings))
+            if progress:
+                progress(finished, total)
+
+        def done(recordings: Sequence[_Recording], made: _Done) -> None:
+            for name, faults in made.faults.items():
+                by_name[name].faults.update(faults)
+            for name, (reason, remedy) in made.unavailable.items():
+                by_name[name].unavailable = EncoderUnavailable(reason, remedy)
+            advance(recordings)
+
+        def lost(recording: _Recording, reason: str) -> None:
+            for name, segments in recording.items():
+                fault = {s.key: Fault(LOST, f"{s.path}: {reason}") for s in segments}
+                by_name[name].faults.update(fault)
+            advance([recording])
+
+        run_shards(self.engine, EmbeddingWorker, [self.settings], units, Outcome(done, lost))
+        for work in works:
+            self._check(work)
+
+    def _check(self, work: Work) -> None:
+        if work.unavailable:
+            return
+        made = {segment.key for segment in work.segments} - work.faults.keys()
+        store = VectorStore(self.settings.vectors_dir, work.encoder.fingerprint)
+        unseen = len(made) - len(store.known(made))
+        if unseen:
+            raise ClusterError(
+                f"{unseen} vectors that the cluster computed are not in "
+                f"{store.folder.place('')}: let the config's `vectors:` be a URL, or a folder "
+                "that every node has mounted."
+            )
+
+
+def chosen_engine(settings: Settings) -> Engine:
+    """The engine that a config names."""
+    return RayEngine(settings, settings.engine) if settings.engine else embed_segments
+
+
+def _recordings(works: Sequence[Work]) -> list[_Recording]:
+    """The missing segments, a recording together, the longest recording first."""
+    found: dict[object, dict[str, list[Segment]]] = {}
+    for work in works:
+        for segment in work.segments:
+            recording = found.setdefault(segment.path, {})
+            recording.setdefault(work.encoder.name, []).append(segment)
+    return sorted(found.values(), key=_size, reverse=True)
+
+
+def _size(recording: _Recording) -> int:
+    return sum(map(len, recording.values()))

@@ -1,0 +1,190 @@
+"""Embedding on a Ray cluster: the vectors of one process, a lost node, a poison recording."""
+
+import threading
+import time
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.ray_nodes import Marker, ray_cluster
+from support.sample_project import sample_project
+
+from assets.benchmarks.adapters import read_annotations
+from assets.benchmarks.clips import build_clips
+from assets.benchmarks.recordings import media_inventory
+from assets.embeddings import ray_engine
+from assets.embeddings.audio import embed_clips
+from assets.embeddings.engine import Segment, Work
+from assets.embeddings.ray_engine import LOST, RayEngine, chosen_engine
+from resources import ray_cluster as cluster_module
+from resources.ray_cluster import ClusterError, Outcome, run_shards
+from resources.sample import write_sample
+from resources.settings import RaySettings, SettingsError, load_settings
+
+pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
+BENCHMARK = "epic_sounds"
+UNITS = [f"unit{number:02}" for number in range(48)]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster(nodes=3) as running:
+        yield running
+
+
+class Heard:
+    """What a run tells."""
+
+    def __init__(self):
+        self.done, self.lost = Counter(), {}
+        self.outcome = Outcome(self.hear, lambda unit, reason: self.lost.update({unit: reason}))
+
+    def hear(self, units, made):
+        assert made == [unit.upper() for unit in units]
+        self.done.update(units)
+
+
+@pytest.mark.slow
+def test_every_unit_is_done_on_a_node_on_loopback(cluster, tmp_path):
+    import ray
+
+    heard = Heard()
+    run_shards(RaySettings(), Marker, [tmp_path, 0], UNITS, heard.outcome)
+    assert heard.done == Counter(UNITS)
+    nodes = [node for node in ray.nodes() if node["Alive"]]
+    assert [node["NodeManagerAddress"] for node in nodes] == ["127.0.0.1"] * 3
+
+
+@pytest.mark.slow
+def test_a_poison_unit_is_given_up_alone(cluster, tmp_path):
+    heard = Heard()
+    units = [*UNITS[:20], "poison", *UNITS[20:]]
+    run_shards(RaySettings(), Marker, [tmp_path, 0], units, heard.outcome)
+    assert heard.done == Counter(UNITS)
+    assert list(heard.lost) == ["poison"]
+
+
+@pytest.mark.slow
+def test_an_error_of_the_code_is_no_loss(cluster, tmp_path):
+    with pytest.raises(ValueError, match="a fault of the code"):
+        run_shards(RaySettings(), Marker, [tmp_path, 0], ["fault"], Heard().outcome)
+
+
+@pytest.mark.slow
+def test_a_cluster_without_room_for_a_worker_says_so(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster_module, "_PATIENCE_S", 1)
+    with pytest.raises(ClusterError, match="no worker came up"):
+        run_shards(RaySettings(cpus_per_worker=9), Marker, [tmp_path, 0], UNITS, Heard().outcome)
+
+
+@pytest.mark.slow
+def test_a_cluster_computes_the_tables_of_one_process(cluster, tmp_path):
+    settings = load_settings(sample_project(tmp_path / "project"))
+    write_sample(settings.sample)
+    annotations = read_annotations(settings, BENCHMARK)
+    media = media_inventory(settings, annotations)
+    clips = build_clips(settings, annotations, media)
+    alone = embed_clips(settings, BENCHMARK, clips, media)
+    shared = settings.model_copy(update={"vectors": tmp_path / "shared", "engine": RaySettings()})
+    progress = []
+    together = embed_clips(
+        shared,
+        BENCHMARK,
+        clips,
+        media,
+        progress=lambda done, total: progress.append((done, total)),
+        engine=chosen_engine(shared),
+    )
+    assert together.counts == alone.counts
+    assert together.exclusions.equals(alone.exclusions)
+    left, right = alone.embeddings, together.embeddings
+    assert left.drop(columns="vector").equals(right.drop(columns="vector"))
+    difference = np.stack(list(left["vector"])) - np.stack(list(right["vector"]))
+    assert np.abs(difference).max() <= 1e-6
+    assert progress[-1] == (together.counts.new, together.counts.new)
+    again = embed_clips(shared, BENCHMARK, clips, media, engine=chosen_engine(shared))
+    assert (again.counts.new, again.counts.reused) == (0, alone.counts.wanted)
+
+
+@pytest.mark.slow
+def test_of_a_lost_node_only_what_was_in_flight_is_done_twice(cluster, tmp_path):
+    """The last test on this cluster: one of its nodes is gone afterwards."""
+    victim = list(cluster.worker_nodes)[-1]
+
+    def lose():
+        while len(list(tmp_path.iterdir())) < 8:
+            time.sleep(0.05)
+        cluster.remove_node(victim, allow_graceful=False)
+
+    thread = threading.Thread(target=lose)
+    thread.start()
+    heard = Heard()
+    run_shards(RaySettings(), Marker, [tmp_path, 0.15], UNITS, heard.outcome)
+    thread.join()
+    assert heard.done == Counter(UNITS)
+    assert heard.lost == {}
+    times = Counter(file.name.partition(".")[0] for file in tmp_path.iterdir())
+    assert set(times) == set(UNITS)
+    shard = len(UNITS) // (cluster_module._SHARDS_A_WORKER * 3)
+    assert sum(times.values()) - len(UNITS) <= shard, "more than the lost node's shard"
+
+
+def segments(*recordings):
+    return [
+        Segment(f"{path}{number}", Path(path), 8000, number, number + 1, 0)
+        for path in recordings
+        for number in range(3)
+    ]
+
+
+class Encoder:
+    name, fingerprint = "stub", "f" * 64
+
+
+def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path, monkeypatch):
+    settings = load_settings(sample_project(tmp_path / "project"))
+    work = Work(Encoder(), segments("a.wav", "poison.wav"), lambda keys, vectors: None)
+
+    def run(engine, worker, arguments, units, outcome):
+        store = ray_engine.VectorStore(settings.vectors_dir, Encoder.fingerprint)
+        for unit in units:
+            if unit["stub"][0].path.name == "poison.wav":
+                outcome.lost(unit, "the process ended")
+                continue
+            store.add([s.key for s in unit["stub"]], np.ones((3, 2), np.float32))
+            outcome.done([unit], ray_engine._Done({"stub": {}}))
+
+    monkeypatch.setattr(ray_engine, "run_shards", run)
+    RayEngine(settings, RaySettings())([work], None)
+    assert set(work.faults) == {f"poison.wav{number}" for number in range(3)}
+    assert {fault.reason for fault in work.faults.values()} == {LOST}
+    assert "poison.wav: the process ended" in work.faults["poison.wav0"].detail
+
+
+def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
+    settings = load_settings(sample_project(tmp_path / "project"))
+    work = Work(Encoder(), segments("a.wav"), lambda keys, vectors: None)
+    monkeypatch.setattr(
+        ray_engine,
+        "run_shards",
+        lambda engine, worker, arguments, units, outcome: outcome.done(
+            units, ray_engine._Done({"stub": {}})
+        ),
+    )
+    with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):
+        RayEngine(settings, RaySettings())([work], None)
+
+
+@pytest.mark.parametrize(
+    ("given", "address"), [("ray", None), ("{kind: ray, address: 'head:6379'}", "head:6379")]
+)
+def test_a_config_names_the_engine(tmp_path, given, address):
+    config = sample_project(tmp_path / "project")
+    with config.open("a") as file:
+        file.write(f"\nengine: {given}\n")
+    assert load_settings(config).engine == RaySettings(address=address)
+    config.write_text(config.read_text().replace(given, "dask"))
+    with pytest.raises(SettingsError, match="engine"):
+        load_settings(config)
