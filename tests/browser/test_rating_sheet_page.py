@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from support.raters import rated_warehouse
 
 from assets.reports.ratings.answers import COLUMNS
 from assets.reports.ratings.drawing import draw_items
@@ -16,6 +17,8 @@ from assets.reports.ratings.importing import import_answers
 from assets.reports.ratings.sheet import write_sheet
 from assets.reports.ratings.storage import RatingsFolder
 from assets.reports.ratings.tables import build_ratings, stored_answers
+from assets.reports.report import write_report
+from resources.settings import PROJECT_ROOT, load_settings
 from resources.tables import LEVELS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -222,6 +225,26 @@ def test_axe_finds_nothing_serious_and_nothing_sticks_out(open_page, heard):
     if heard:
         listen(page)
         answer(page)
+    found = axe.Axe().run(page).response["violations"]
+    assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width == page.viewport_size["width"]
+
+
+@pytest.fixture(scope="module")
+def rated_report(tmp_path_factory):
+    root = tmp_path_factory.mktemp("rated")
+    settings = load_settings(PROJECT_ROOT / "configs" / "sample.yaml")
+    write_report(rated_warehouse(root), settings, root / "report.html")
+    return root / "report.html"
+
+
+def test_the_report_with_ratings_is_accessible_and_fits(context, rated_report):
+    page = context.new_page()
+    page.goto(rated_report.as_uri())
+    section = page.locator("#ratings")
+    section.locator("summary").click()
+    assert section.locator("table").count() == 4
     found = axe.Axe().run(page).response["violations"]
     assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
     width = page.evaluate("document.documentElement.scrollWidth")

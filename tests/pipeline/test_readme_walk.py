@@ -18,7 +18,7 @@ from resources.settings import PROJECT_ROOT, load_settings
 from resources.tables import TABLES
 from resources.warehouse import query
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 READERS_OWN = re.compile(r"configs/(?!sample\.yaml)|<key>|--to ")
 """In a command: what only its reader has, such as a config over real data."""

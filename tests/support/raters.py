@@ -2,10 +2,23 @@
 
 import numpy as np
 import pandas as pd
+from support.lake_fixture import build_lake
 
 from assets.reports.ratings.answers import COLUMNS
 from assets.reports.ratings.drawing import KEY_COLUMNS
-from resources.tables import LEVELS
+from assets.reports.ratings.importing import import_answers
+from assets.reports.ratings.storage import RatingsFolder
+from assets.reports.ratings.tables import (
+    build_agreement,
+    build_preferences,
+    build_raters,
+    build_ratings,
+    stored_answers,
+)
+from resources.settings import MetricsSettings
+from resources.sql_models import SQL_FOLDER
+from resources.tables import LEVELS, RATERS, RATING_AGREEMENT, RATING_PREFERENCES, RATINGS
+from resources.warehouse import publish
 
 
 def made_up_key(count=60, seed=0, repeats=4):
@@ -69,3 +82,24 @@ def rate(key, sheet, rater, seed=0, care=1.0, taste=0.7):
 
 def swapped(side):
     return "b" if side == "a" else "a"
+
+
+def rated_warehouse(root, hostile="Cleo"):
+    """A DuckDB file with the ratings of two raters, and a third one's that are rejected."""
+    folder = RatingsFolder(root / "ratings")
+    sheet = folder.write_key(made_up_key())
+    for number, rater in enumerate(("Ann", "Ben", hostile)):
+        rows = rate(folder.key(sheet), sheet, rater, seed=number, care=0.9, taste=0.8)
+        rows = rows.iloc[1:] if rater == hostile else rows
+        rows.to_csv(root / "file.csv", index=False)
+        assert import_answers(root / "file.csv", folder, False).kept
+    answers = stored_answers(folder)
+    ratings = build_ratings(answers, folder)
+    lake = build_lake(root / "lake")
+    lake.write(RATERS, build_raters(answers))
+    lake.write(RATINGS, ratings)
+    metrics = MetricsSettings(resamples=200)
+    lake.write(RATING_AGREEMENT, build_agreement(ratings, metrics))
+    lake.write(RATING_PREFERENCES, build_preferences(ratings, metrics))
+    publish(lake, SQL_FOLDER, root / "published.duckdb")
+    return root / "published.duckdb"

@@ -5,20 +5,10 @@ import re
 
 import pytest
 from support.lake_fixture import build_lake
-from support.raters import made_up_key, rate
+from support.raters import rated_warehouse
 
-from assets.reports.ratings.importing import import_answers
-from assets.reports.ratings.storage import RatingsFolder
-from assets.reports.ratings.tables import (
-    build_agreement,
-    build_preferences,
-    build_raters,
-    build_ratings,
-    stored_answers,
-)
 from assets.reports.report import render
-from resources.settings import PROJECT_ROOT, MetricsSettings, load_settings
-from resources.tables import RATERS, RATING_AGREEMENT, RATING_PREFERENCES, RATINGS
+from resources.settings import PROJECT_ROOT, load_settings
 from resources.warehouse import publish, query
 
 HOSTILE = "<script>alert(1)</script>"
@@ -26,24 +16,7 @@ HOSTILE = "<script>alert(1)</script>"
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
-    root = tmp_path_factory.mktemp("rated")
-    folder = RatingsFolder(root / "ratings")
-    sheet = folder.write_key(made_up_key())
-    for number, rater in enumerate(("Ann", "Ben", HOSTILE)):
-        rows = rate(folder.key(sheet), sheet, rater, seed=number, care=0.9, taste=0.8)
-        rows = rows.iloc[1:] if rater == HOSTILE else rows
-        rows.to_csv(root / "file.csv", index=False)
-        assert import_answers(root / "file.csv", folder, False).kept
-    answers = stored_answers(folder)
-    ratings = build_ratings(answers, folder)
-    lake = build_lake(root / "lake")
-    lake.write(RATERS, build_raters(answers))
-    lake.write(RATINGS, ratings)
-    metrics = MetricsSettings(resamples=200)
-    lake.write(RATING_AGREEMENT, build_agreement(ratings, metrics))
-    lake.write(RATING_PREFERENCES, build_preferences(ratings, metrics))
-    publish(lake, PROJECT_ROOT / "dbt_like_sql", root / "published.duckdb")
-    return root / "published.duckdb"
+    return rated_warehouse(tmp_path_factory.mktemp("rated"), hostile=HOSTILE)
 
 
 @pytest.fixture(scope="module")
