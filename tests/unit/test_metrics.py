@@ -363,8 +363,11 @@ def test_epic_bag_of_words(epic):
     held = np.zeros((len(texts), len(words)), dtype=np.float32)
     for row, text in enumerate(texts):
         held[row, [words[word] for word in text]] = 1
-    held /= np.linalg.norm(held, axis=1, keepdims=True)
-    results = both_directions(held[: len(captions)] @ held[len(captions) :].T, relevance)
+    sizes = held.sum(axis=1)
+    queries, items = slice(len(captions)), slice(len(captions), None)
+    # Whole numbers until the last step, so that equal cosines are equal on any machine.
+    cosine = held[queries] @ held[items].T / np.sqrt(np.outer(sizes[queries], sizes[items]))
+    results = both_directions(cosine.astype(np.float32), relevance)
     ours = {"map_published": (73.285, 80.745), "ndcg": (63.666, 63.714),
             "map_binary": (55.674, 67.524)}  # fmt: skip
     known = {"map_published": (73.32, 80.69), "ndcg": (63.72, 63.35), "map_binary": (55.80, 67.55)}
@@ -410,8 +413,8 @@ def test_epic_agrees_with_pytrec_eval(epic, direction):
 @pytest.mark.real_data
 @pytest.mark.slow
 def test_epic_diagonal_ranks_equal_the_plain_formula(epic):
-    """The published rule on all clips, with the ties that shared texts make."""
-    clips = epic[0]
+    """The published rule on every third clip, with the ties that shared texts make."""
+    clips = epic[0].iloc[::3]
     codes = np.unique(clips["text"], return_inverse=True)[1]
     draw = np.random.default_rng(5)
     texts = draw.standard_normal((codes.max() + 1, 16)).astype(np.float32)
