@@ -6,9 +6,12 @@ date, with the prompts as they are in the repository.
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import re
 import signal
+import sys
 import time
 
 import dagster as dg
@@ -16,7 +19,9 @@ import pytest
 import yaml
 from support.live_project import LiveProject
 
+from resources.lake import Lake
 from resources.settings import PROJECT_ROOT
+from resources.tables import TABLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -37,6 +42,10 @@ UNTOUCHED = {
     "audio_embeddings",
 }
 """What an edit of that prompt has nothing to do with."""
+OWN = "own_kitchen"
+"""A benchmark of the user's own."""
+TELL = "import sys; open('told.jsonl', 'a').write(sys.stdin.read() + '\\n')"
+"""The user's command that is told of failures."""
 PATIENCE_S = 300
 """The promise is 45 s from edit to tables on two cores of one's own; tests share theirs."""
 
@@ -48,7 +57,8 @@ def live(tmp_path_factory):
     for file in (project.folder / "prompts").glob("*.yaml"):
         if file.stem not in config["prompts"]:
             file.unlink()
-    project.config.write_text(yaml.safe_dump({**config, "prompts": "all"}))
+    hook = {"on_failure": {"command": [sys.executable, "-c", TELL]}}
+    project.config.write_text(yaml.safe_dump({**config, "prompts": "all", "automation": hook}))
     try:
         project.start()
         yield project
@@ -96,6 +106,13 @@ def last_counts(live):
 def computed(counts):
     """The tables of which a run computed anything."""
     return {name for name, of_table in counts.items() if of_table["new"] + of_table["stale"]}
+
+
+def told(live, since=0):
+    """What the user's command was told, without the first ones."""
+    file = live.folder / "told.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines[since:]]
 
 
 def test_the_first_tick_materializes_everything(live):
@@ -147,7 +164,7 @@ def test_all_is_killed_in_a_run_and_a_prompt_edited_while_it_is_down(live):
 
 
 def test_a_run_that_fails_once_is_tried_again(live):
-    start = time.time()
+    start, known = time.time(), len(told(live))
     edit(live)
     live.wait_for(lambda: _started(live), PATIENCE_S, "a run")
     run = _started(live)[0]
@@ -157,6 +174,9 @@ def test_a_run_that_fails_once_is_tried_again(live):
         record.dagster_run.status for record in live.runs(run.tags["dagster/partition"], start)
     ]
     assert statuses == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+    live.wait_for(lambda: told(live, known), 60, "somebody to be told")
+    (message,) = told(live, known)
+    assert (message["run_id"], message["started_by"]) == (run.run_id, "inputs_changed")
     edit_back(live)
 
 
@@ -187,6 +207,7 @@ def test_a_file_saved_half_written_keeps_the_last_valid_version(live):
 
 def test_an_edit_without_recorded_answers_fails_and_waits_after_four_times(live):
     before, start, new = published(live), time.time(), live.prompt("describe_unheard")
+    known = len(told(live))
     text = live.prompt(PROMPT).read_text().replace(f"id: {PROMPT}", "id: describe_unheard")
     new.write_text(text.replace("water pours", "nobody listens") + "\nbenchmarks: [epic_sounds]\n")
     live.wait_for(lambda: "failed 4 times" in live.sensor_says(), 600, "the sensor to give up")
@@ -199,9 +220,84 @@ def test_an_edit_without_recorded_answers_fails_and_waits_after_four_times(live)
         )
     assert "no recorded answer: choose a provider" in repr(failures)
     assert published(live) == before
+    live.wait_for(lambda: len(told(live, known)) == 4, 60, "all failures to be told")
+    for message in told(live, known):
+        assert (message["benchmark"], message["step"]) == ("epic_sounds", "descriptions")
+        assert "no recorded answer: choose a provider" in message["error"]
     new.unlink()
     live.wait_for(live.up_to_date, PATIENCE_S, "everything to be as before")
     assert published(live) == before
+
+
+def test_a_benchmark_of_ones_own_is_added_and_its_table_edited(live):
+    """The last of the stories: from here on there are four benchmarks."""
+    rows = live.published(
+        "SELECT clip_id, video_id AS media, start_s, stop_s, caption.text "
+        "FROM captions AS caption JOIN clips USING (benchmark, clip_id) "
+        "WHERE benchmark = 'epic_mir' AND usable ORDER BY clip_id LIMIT 12"
+    ).to_dict("records")
+    others = list(live.settings.benchmarks)
+    untouched = _made(live, others)
+    table = live.folder / "own.csv"
+    _write_table(table, rows)
+    config = yaml.safe_load(live.config.read_text())
+    config["benchmarks"][OWN] = {"adapter": "table", "clips": "own.csv"}
+    live.config.write_text(yaml.safe_dump(config))
+    live.wait_for(lambda: "reload definitions" in live.sensor_says(), 60, "the sensor to say so")
+    assert OWN in live.sensor_says()
+    assert not live.runs(OWN)
+    live.reload()
+    live.wait_for(live.up_to_date, PATIENCE_S, "the new benchmark's tables")
+    before = _own_rows(live)
+    assert before["clips"] == {row["clip_id"]: row["stop_s"] for row in rows}
+    assert len(before["scores"]) > 100
+
+    rows[0]["text"], rows[1]["stop_s"] = rows[2]["text"], rows[1]["stop_s"] - 0.1
+    _write_table(table, rows)
+    live.wait_for(lambda: len(live.runs(OWN)) == 2, PATIENCE_S, "a run for the edit")
+    live.wait_for(live.up_to_date, PATIENCE_S, "the edit's tables")
+    after = _own_rows(live)
+    assert after["clips"] == {row["clip_id"]: row["stop_s"] for row in rows}
+    assert after["texts"] == {row["clip_id"]: row["text"] for row in rows}
+    assert after["scores"] != before["scores"]
+    counts = live.counts(live.runs(OWN)[0].dagster_run.run_id)
+    embedded = counts["audio_embeddings"]
+    assert (embedded["stale"] + embedded["new"], embedded["reused"]) == (1, len(rows) - 1)
+    assert counts["text_embeddings"]["new"] == counts["descriptions"]["new"] == 0
+    assert _made(live, others) == untouched
+
+
+def _write_table(file, rows):
+    with file.open("w", newline="", encoding="utf-8") as target:
+        writer = csv.DictWriter(target, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _own_rows(live):
+    """What is published of the user's own benchmark."""
+    clips = live.published("SELECT * FROM clips").set_index("clip_id")
+    clips = clips[clips["benchmark"] == OWN]
+    scores = live.published("SELECT benchmark, hash(s)::VARCHAR AS row FROM scores s")
+    return {
+        "clips": clips["stop_s"].to_dict(),
+        "texts": clips["text"].to_dict(),
+        "scores": set(scores["row"][scores["benchmark"] == OWN]),
+    }
+
+
+def _made(live, benchmarks):
+    """Of benchmarks: their runs, and the data versions of all their tables."""
+    lake = Lake(live.settings.lake_dir)
+    versions = {
+        (name, model.name): lake.stamp(model, name)
+        for name in benchmarks
+        for model in TABLES.values()
+        if model.partitioned
+    }
+    return {name: [run.dagster_run.run_id for run in live.runs(name)] for name in benchmarks}, (
+        versions
+    )
 
 
 def _newest(live):

@@ -97,6 +97,15 @@ class LiveProject:
             id=found["sensorOrError"]["id"],
         )
 
+    def reload(self) -> None:
+        """Load the definitions anew, as the UI's button *Reload* does."""
+        found = self.graphql(
+            "mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) "
+            "{ __typename ... on WorkspaceLocationEntry { loadStatus } } }",
+            name=_SENSOR["repositoryLocationName"],
+        )
+        assert found["reloadRepositoryLocation"]["__typename"] == "WorkspaceLocationEntry", found
+
     def sensor_says(self) -> str:
         """The reason that the sensor's last finished tick gave for starting nothing."""
         found = self.graphql(
