@@ -1,0 +1,43 @@
+"""Two people start the same thing at the same moment, on an empty folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support.sample_project import sample_project
+
+from resources.settings import PROJECT_ROOT, load_settings
+from resources.warehouse import query
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+LIMIT = "5"
+
+
+def start(config):
+    command = [sys.executable, "-W", "ignore", "-m", "pipelines.cli", "run"]
+    return subprocess.Popen(
+        [*command, "--config", str(config), "--benchmark", "epic_mir", "--limit", LIMIT],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_two_first_runs_at_once_both_succeed_and_leave_one_result(tmp_path):
+    config = sample_project(tmp_path / "project")
+    both = [start(config), start(config)]
+    for process in both:
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+
+    settings = load_settings(config, limit=int(LIMIT))
+    scored = query(settings.duckdb_file, "SELECT count(*) AS n FROM scores")["n"].item()
+    assert scored
+    again = start(config)
+    output, _ = again.communicate()
+    assert "Nothing was recomputed." in output
+    assert query(settings.duckdb_file, "SELECT count(*) AS n FROM scores")["n"].item() == scored
