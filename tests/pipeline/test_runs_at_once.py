@@ -10,7 +10,7 @@ from support.sample_project import sample_project
 from resources.settings import PROJECT_ROOT, load_settings
 from resources.warehouse import query
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 LIMIT = "5"
 
