@@ -79,6 +79,9 @@ def run(
         for error in outcome.errors:
             console.print(f"[red bold]{outcome.benchmark}[/] ", end="")
             console.print(error, markup=False, highlight=False, soft_wrap=True)
+    if outcomes[-1].interrupted:
+        console.print("Interrupted. What has arrived is kept: run again to go on from there.")
+        raise typer.Exit(130)
     if failed:
         raise typer.Exit(1)
     _print_results(settings)
@@ -150,6 +153,10 @@ def _print_counts(outcomes: list[Outcome]) -> None:
             table.add_row(f"  {name}", *_cells(counts))
         table.add_section()
     console.print(table)
+    for outcome in outcomes:
+        for name, reasons in outcome.lacking.items():
+            why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+            console.print(f"{outcome.benchmark}: {name} without an answer: {why}")
     computed = sum(outcome.computed for outcome in outcomes)
     console.print(f"{computed:,} rows were computed." if computed else "Nothing was recomputed.")
 

@@ -14,6 +14,7 @@ import dagster as dg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from assets.descriptions.assets import LACKING
 from pipelines.definitions import build_definitions
 from pipelines.failures import root_cause
 from pipelines.instance import prepare_home
@@ -28,12 +29,19 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 class Outcome:
     """What a run did: rows by table and count, or what stopped it.
 
-    `benchmark` is its partition; of a run without one, the job's name.
+    Attributes:
+        benchmark: its partition; of a run without one, the job's name.
+        counts: by table.
+        lacking: by table, how many rows have no answer, and why.
+        errors: what stopped it.
+        interrupted: whether a person did.
     """
 
     benchmark: str
     counts: dict[str, Counter[str]] = field(default_factory=dict)
+    lacking: dict[str, Counter[str]] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
     @property
     def total(self) -> Counter[str]:
@@ -63,6 +71,8 @@ def run_benchmarks(
 ) -> list[Outcome]:
     """Materialize the graph for each benchmark in turn; a failed one doesn't stop the next.
 
+    Ctrl-C does: the run counts as cancelled, so that nothing starts it again unasked.
+
     `budget_usd` bounds what all of them may pay together; None: the config's own budget does.
     """
     prepare_home(settings)
@@ -88,7 +98,12 @@ def _run_each(
     )
     steps = len(job.graph.nodes)
     with dg.DagsterInstance.get() as instance, Progress(*columns, console=console) as progress:
-        return [_run(job, instance, name, progress, steps) for name in benchmarks]
+        outcomes: list[Outcome] = []
+        for name in benchmarks:
+            outcomes.append(_run(job, instance, name, progress, steps))
+            if outcomes[-1].interrupted:
+                break
+        return outcomes
 
 
 def _run(
@@ -110,6 +125,10 @@ def _run(
             progress.update(task, now=(event.step_key or "").replace("_", " "))
         elif event.is_step_success:
             progress.advance(task)
+        elif event.is_step_failure and _is_interrupt(event):
+            outcome.interrupted = True
+            if run := instance.get_run_by_id(run_id):
+                instance.report_run_canceling(run)
         elif event.is_step_failure:
             outcome.errors.append(f"{event.step_key}: {root_cause(event.step_failure_data.error)}")
         elif event.is_step_materialization:
@@ -123,15 +142,26 @@ def _run(
         run_config=_QUIET,
         raise_on_error=False,
     )
-    if not result.success and not outcome.errors:
+    if not (result.success or outcome.errors or outcome.interrupted):
         outcome.errors.append(f"run {run_id} failed before its first step; see the UI")
-    progress.update(task, now="done" if result.success else "[red]failed")
+    ended = "done" if result.success else "[red]failed"
+    progress.update(task, now="interrupted" if outcome.interrupted else ended)
     return outcome
 
 
+def _is_interrupt(failure: dg.DagsterEvent) -> bool:
+    source = failure.step_failure_data.error_source
+    return source is not None and source.value == "INTERRUPT"
+
+
 def _count(outcome: Outcome, materialization: dg.AssetMaterialization) -> None:
-    values = {name: materialization.metadata.get(name) for name in COUNTED}
-    counts = {n: v.value for n, v in values.items() if isinstance(v, dg.IntMetadataValue)}
-    outcome.counts[materialization.asset_key.path[-1]] = Counter(
-        {name: count for name, count in counts.items() if count is not None}
-    )
+    table = materialization.asset_key.path[-1]
+    numbers = {
+        name: value.value
+        for name, value in materialization.metadata.items()
+        if isinstance(value, dg.IntMetadataValue) and value.value is not None
+    }
+    outcome.counts[table] = Counter({n: numbers[n] for n in COUNTED if n in numbers})
+    lacking = {n: count for n, count in numbers.items() if n.startswith(LACKING)}
+    if lacking:
+        outcome.lacking[table] = Counter({n[len(LACKING) :]: c for n, c in lacking.items()})

@@ -32,6 +32,7 @@ from assets.descriptions.styles import (
     clotho_style,
 )
 from resources.hashing import canonical_hash
+from resources.language_model.prices import show_usd
 from resources.language_model.providers import open_language_model, open_ledger
 from resources.language_model.question import Progress, Spent
 from resources.media.inventory import content_hash
@@ -52,6 +53,9 @@ from resources.tables import (
     SUBSET_MEMBERS,
     TEXT_STYLES,
 )
+
+LACKING = "without an answer/"
+"""Of names of metadata: how many rows have no usable answer, by reason."""
 
 SHOWN = 20
 """Rows without an answer that the UI shows; the table lists them all."""
@@ -102,7 +106,7 @@ def _progress(stage: Stage) -> Callable[[Progress], None]:
 
     def follow(progress: Progress) -> None:
         spent = progress.spent_usd
-        report(progress.done, progress.total, "" if spent is None else f"${spent:.2f} spent")
+        report(progress.done, progress.total, "" if spent is None else f"{show_usd(spent)} USD")
 
     return follow
 
@@ -126,6 +130,7 @@ def _tables(
         **{f"asked because/{cause}": count for cause, count in sorted(outcome.causes.items())},
         "quarantined": outcome.quarantined,
         "not_asked": outcome.not_asked,
+        **{f"{LACKING}{reason}": count for reason, count in sorted(outcome.lacking.items())},
     }
     made = Made(table, counts, {**_spent(outcome.spent), **metadata}, outcome.counts.failed == 0)
     if len(lacking):

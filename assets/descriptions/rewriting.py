@@ -46,6 +46,7 @@ class Outcome:
         counts: rows by what became of them.
         causes: new and stale rows by why they were asked for (see `causes`).
         exclusions: one row a text and variant that has no answer, in the form of EXCLUSIONS.
+        lacking: the missing by why: the class of a bad answer, or why nobody was asked.
         quarantined: how many of the missing had answers, none of them usable.
         not_asked: how many of them were not asked at all.
         spent: what was spent on it now.
@@ -55,6 +56,7 @@ class Outcome:
     counts: Counts
     causes: Mapping[str, int]
     exclusions: list[dict[str, Any]]
+    lacking: Mapping[str, int]
     quarantined: int
     not_asked: int
     spent: Spent
@@ -322,7 +324,16 @@ def _outcome(
         before.cause(question, parts[question.variant], question.key in answers.refused)
         for question in made
     )
-    return Outcome(table, counts, causes, rows, quarantined, not_asked, answers.spent)
+    lacking = Counter(_why_missing(question, answers) for question in missing)
+    return Outcome(table, counts, causes, rows, lacking, quarantined, not_asked, answers.spent)
+
+
+def _why_missing(question: Question, answers: Answers) -> str:
+    """In a few words."""
+    failure = answers.quarantined.get(question.key)
+    if failure:
+        return failure.problem.kind
+    return answers.not_asked[question.key].split(":")[0]
 
 
 def _exclusion(benchmark: str, question: Question, answers: Answers) -> dict[str, Any]:

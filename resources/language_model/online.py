@@ -7,9 +7,11 @@ the ledger: what a killed process can pay twice is what was in flight, at most `
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 
 from resources.language_model.asking import Asking
@@ -78,14 +80,18 @@ class OnlineSender:
         Raises:
             LanguageModelError: the server refuses altogether (key, model, parameters), or nothing
                 gets through; what has arrived is kept.
-            KeyboardInterrupt: by Ctrl-C, after requests in flight were waited for.
+            KeyboardInterrupt: by Ctrl-C or SIGTERM, after requests in flight were waited for; a
+                second one doesn't wait.
         """
         if self.budget:
             require_prices(self.prices, asking)
         self.ledger.fail_lost_requests()
         attempts = {item.question.key: item.attempts for item in asking}
         run = _Run(self, group_questions(asking), attempts, spent)
-        asyncio.run(run.go())
+        try:
+            asyncio.run(run.go())
+        except asyncio.CancelledError as error:
+            raise KeyboardInterrupt from error
         return run.given_up
 
     def estimate_tokens(self, body: str, questions: int) -> float:
@@ -133,7 +139,9 @@ class _Run:
 
     async def go(self) -> None:
         self.started = time.monotonic()
+        task = cast("asyncio.Task[None]", asyncio.current_task())
         async with AsyncExitStack() as clients:
+            clients.enter_context(_heeding_signals(task.cancel))
             workers = []
             for slot in range(self.settings.concurrency):
                 if slot % SLOTS_PER_CLIENT == 0:
@@ -403,3 +411,24 @@ class _Run:
         )
         self.stop_reason = self.stop_reason or "the server can't be used"
         self.stopping.set()
+
+
+@contextmanager
+def _heeding_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM call a function, whoever else handles them, such as Dagster.
+
+    An exception raised by a handler would leave requests in flight behind, paid and unread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            loop.remove_signal_handler(number)
+            signal.signal(number, handler)

@@ -153,6 +153,7 @@ def test_counts_and_exclusions_add_up(tmp_path):
         "wanted": 5, "reused": 1, "new": 1, "stale": 1, "orphaned": 1, "failed": 2,
     }  # fmt: skip
     assert (made.quarantined, made.not_asked) == (1, 1)
+    assert made.lacking == {"unchanged": 1, "over budget": 1}
     assert made.causes == {"source": 1, "code": 1}
     rows = EXCLUSIONS.frame(made.exclusions).set_index("item_id")
     assert rows.loc[text_id("open door"), "reason"] == "unchanged"
