@@ -62,7 +62,8 @@ class AskedProject:
 
     def write_config(self, automation: dict[str, Any] | None = None, **language_model: Any) -> None:
         """The config, with changes to the language model's settings."""
-        model = {"provider": "openai", "base_url": self.server.url, **language_model}
+        patience = {"timeout_s": 300, "deadline_s": 900}  # the machine may be busy
+        model = {"provider": "openai", "base_url": self.server.url, **patience, **language_model}
         given = {
             "benchmarks": {BENCHMARK: {"adapter": "table", "clips": "own.csv"}},
             "media": ["{video_id}"],
