@@ -20,9 +20,8 @@ from assets.descriptions.few_shot import read_word_list
 from assets.descriptions.prompts import PromptError, load_prompts
 from assets.descriptions.styles import SOUND_WORDS, VISUAL_WORDS
 from assets.reports.assets import CHAIN
-from resources.encoders.mel_ridge import read_training_list
-from resources.encoders.protocol import EncoderUnavailable
-from resources.settings import MelRidgeSettings, Settings
+from resources.encoders.catalog import build_encoder, single_encoders
+from resources.settings import Settings
 from resources.sql_models import SQL_FOLDER
 
 _DECIDES_NOTHING = {"automation", "cache_dir", "config_file"} | {
@@ -105,13 +104,12 @@ def _stat(path: Path) -> tuple[str, Any]:
 
 
 def _large_files(settings: Settings, benchmark: str) -> set[Path]:
-    """Files that the config names, such as few-shot pool, checkpoints and the authors' answers."""
-    elsewhere = _DECIDES_NOTHING | _COUNTED_OTHERWISE | _FOLDERS
+    """Files that the config names, such as the few-shot pool, and those of its encoders."""
+    elsewhere = _DECIDES_NOTHING | _COUNTED_OTHERWISE | _FOLDERS | {"encoders"}
     named = {name: value for name, value in settings if name not in elsewhere}
     files = {*_paths(named), *_paths(settings.benchmarks[benchmark])}
-    for encoder in settings.encoders.values():
-        if isinstance(encoder, MelRidgeSettings):
-            files |= _training_recordings(encoder)
+    for name, encoder in single_encoders(settings).items():
+        files.update(build_encoder(name, encoder, settings.cache_dir).files())
     return files
 
 
@@ -126,10 +124,3 @@ def _paths(value: Any) -> Iterator[Path]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _paths(item)
-
-
-def _training_recordings(encoder: MelRidgeSettings) -> set[Path]:
-    try:
-        return {clip.media for clip in read_training_list(encoder.train, encoder.fit_to)}
-    except EncoderUnavailable:
-        return set()  # the run says what is wrong with the list

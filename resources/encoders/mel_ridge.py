@@ -70,6 +70,13 @@ class MelRidge:
             }
         )
 
+    def files(self) -> list[Path]:
+        """The training list, and its recordings where it can be read (see `Encoder`)."""
+        try:
+            return [self._settings.train, *dict.fromkeys(clip.media for clip in self._clips)]
+        except EncoderUnavailable:
+            return [self._settings.train]
+
     @cached_property
     def training_recordings(self) -> frozenset[str]:
         """Content hashes of the recordings in the training list."""

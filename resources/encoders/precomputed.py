@@ -44,10 +44,13 @@ class Precomputed:
             EncoderUnavailable: one is missing.
         """
         try:
-            files = [*_files(self._settings.audio), *_files(self._settings.text)]
-            return canonical_hash([file_sha256(file) for file in files])
+            return canonical_hash([file_sha256(file) for file in self.files()])
         except FileNotFoundError as error:
             raise EncoderUnavailable(REASON, f"{error.filename} is not there.") from error
+
+    def files(self) -> list[Path]:
+        """Both sides' files (see `Encoder`)."""
+        return [*_files(self._settings.audio), *_files(self._settings.text)]
 
     @property
     def audio_file(self) -> Path:

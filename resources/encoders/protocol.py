@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -100,6 +101,9 @@ class Encoder(Protocol):
     @property
     def training_recordings(self) -> frozenset[str]:
         """Content hashes of recordings that it was fitted on, which it must not be scored with."""
+
+    def files(self) -> list[Path]:
+        """Every file that decides its vectors, wherever it lies; some may not be there yet."""
 
     def embed_audio(self, waveforms: Sequence[Waveform], draws: Sequence[int]) -> Vectors:
         """Embed clips.

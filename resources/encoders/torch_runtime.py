@@ -96,6 +96,15 @@ class TorchEncoder(ABC):
             rows |= {distinct[p]: vector for p, vector in zip(positions, vectors, strict=True)}
         return np.stack([rows[text] for text in texts])
 
+    def files(self) -> list[Path]:
+        """Checkpoint and vocabulary (see `Encoder`)."""
+        folder = self._settings.vocabulary
+        vocabulary = [
+            folder / file.name if folder else self._weights_folder / file.path
+            for file in self.vocabulary
+        ]
+        return [self._checkpoint, *vocabulary]
+
     @property
     @abstractmethod
     def _padding(self) -> int:

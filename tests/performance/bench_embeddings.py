@@ -3,7 +3,8 @@
 `python tests/performance/bench_embeddings.py` prints one table. Weights are random and the same on
 both sides; the tokenizer is a stand-in trained here (the real vocabulary is a download), with
 which texts are some tokens longer or shorter than they really are. Ratios are measured in one run,
-turn by turn, and nothing is asserted: times belong to a machine.
+turn by turn, and nothing is asserted: times belong to a machine. Where there is an accelerator,
+both sides run on it, and the share of time that it was busy and the share of its peak are printed.
 
 With the real data at hand (SOUND_APPROACH_TEST_DATA) the texts are the EPIC narrations and the
 clips those of the kitchen suite; else both are made up.
@@ -25,6 +26,7 @@ from unittest import mock
 
 import numpy as np
 import soundfile as sf
+import torch
 from support.encoder_files import roberta_vocabulary
 from support.laion_package import clap_module
 
@@ -34,6 +36,7 @@ from resources.encoders.laion_clap import LaionClap
 from resources.media.segments import read_segments
 from resources.settings import LaionClapSettings
 
+_LIST = 48
 Clip = tuple[Path, int, float, float]
 """Recording, its sample rate, start and stop in seconds."""
 
@@ -56,13 +59,16 @@ def narrations() -> list[str]:
 
 
 def clips(folder: Path, count: int) -> list[Clip]:
-    """Some clips of the kitchen suite, recording by recording, or of made-up noise."""
+    """Some clips of the kitchen suite, from all its recordings, or of made-up noise."""
     suite = real_data("kitchen_suite")
     if suite is None:
-        path = folder / "noise.flac"
-        noise = np.random.default_rng(0).uniform(-0.2, 0.2, 24_000 * 2 * count)
-        sf.write(path, noise, 24_000)
-        return [(path, 24_000, 2.0 * i, 2.0 * i + 1.9) for i in range(count)]
+        noise = np.random.default_rng(0).uniform(-0.2, 0.2, 24_000 * 60)
+        paths = [folder / f"noise_{minute}.flac" for minute in range(-(-count // 30))]
+        for path in paths:
+            sf.write(path, noise, 24_000)
+        return [
+            (paths[i // 30], 24_000, 2.0 * (i % 30), 2.0 * (i % 30) + 1.9) for i in range(count)
+        ]
     found: list[Clip] = []
     with (suite / "epic_sounds" / "EPIC_Sounds_validation.csv").open(encoding="utf-8") as rows:
         for row in csv.DictReader(rows):
@@ -71,7 +77,7 @@ def clips(folder: Path, count: int) -> list[Clip]:
             path, rate = (flac, 24_000) if flac.exists() else (mp4, 48_000)
             if path.exists() and "K99" not in place:
                 found.append((path, rate, *map(_seconds, _times(row))))
-    return found[:count]
+    return found[:: max(1, len(found) // count)][:count]
 
 
 def _times(row: dict[str, str]) -> tuple[str, str]:
@@ -114,64 +120,132 @@ def rates(runs: dict[str, tuple[int, Callable[[], Any]]], turns: int) -> dict[st
     return {name: count / median(seconds[name]) for name, (count, _) in runs.items()}
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=48)
-    parser.add_argument("--texts", type=int, default=64, help="texts that the package embeds")
-    parser.add_argument("--turns", type=int, default=3)
-    given = parser.parse_args()
-    warnings.simplefilter("ignore")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        texts = narrations()
-        vocabulary = roberta_vocabulary(folder / "vocabulary", texts, size=5000)
-        theirs = clap_module(fusion=False, vocabulary=vocabulary)
-        checkpoint = folder / "random.pt"
-        checkpoint.write_bytes(b"stands in for the weights")
+def busy_share(run: Callable[[], Any]) -> float:
+    """The share of a run's wall time in which the accelerator computed, by its own profiler."""
+    from torch.profiler import ProfilerActivity, profile
 
-        def ours(**settings: Any) -> LaionClap:
-            return LaionClap(
-                "ours",
-                LaionClapSettings(
-                    kind="laion_clap",
-                    checkpoint=checkpoint,
-                    vocabulary=str(vocabulary),
-                    fusion=False,
-                    **settings,
-                ),
-                folder,
-            )
+    start = time.perf_counter()
+    with profile(activities=[ProfilerActivity.CUDA]) as profiled:
+        run()
+    seconds = time.perf_counter() - start
+    busy = sum(event.self_device_time_total for event in profiled.key_averages())
+    return busy / 1e6 / seconds
 
-        full, half = ours(), ours(precision="bfloat16")
-        with mock.patch.object(torch_runtime, "load_weights", lambda *_: theirs.model.state_dict()):
-            _ = full._model, half._model
-        sample = clips(folder, given.clips)
-        files = cut_to_files(sample, folder)
-        some = texts[:: max(1, len(texts) // given.texts)][: given.texts]
-        text_rates = rates(
-            {
-                "laion-clap": (len(some), lambda: theirs.get_text_embedding(some)),
-                "ours, float32": (len(texts), lambda: full.embed_texts(texts)),
-            },
-            given.turns,
+
+def operations_a_clip(encoder: LaionClap) -> float:
+    """Floating-point operations of one ten-second clip through the model."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with counter:
+        encoder.embed_audio([np.zeros(480_000, np.float32)], [0])
+    return float(counter.get_total_flops())
+
+
+class Bench:
+    """Both sides with the same weights, and what they are given."""
+
+    def __init__(self, folder: Path, given: argparse.Namespace) -> None:
+        self.folder = folder
+        self.given = given
+        self.has_accelerator = torch.cuda.is_available()
+        self.texts = narrations()
+        self._vocabulary = roberta_vocabulary(folder / "vocabulary", self.texts, size=5000)
+        self.theirs = clap_module(
+            False, self._vocabulary, "cuda" if self.has_accelerator else "cpu"
         )
-        clip_rates = rates(
+        self._checkpoint = folder / "random.pt"
+        self._checkpoint.write_bytes(b"stands in for the weights")
+
+    def ours(self, **settings: Any) -> LaionClap:
+        """Our encoder, loaded with the package's weights."""
+        made = LaionClap(
+            "ours",
+            LaionClapSettings(
+                kind="laion_clap",
+                checkpoint=self._checkpoint,
+                vocabulary=str(self._vocabulary),
+                fusion=False,
+                **settings,
+            ),
+            self.folder,
+        )
+        weights = self.theirs.model.state_dict()
+        with mock.patch.object(torch_runtime, "load_weights", lambda *_: weights):
+            _ = made._model
+        return made
+
+    def measure_texts(self) -> None:
+        """The package embeds a sample, evenly spaced; ours embeds all."""
+        full = self.ours()
+        some = self.texts[:: max(1, len(self.texts) // self.given.texts)][: self.given.texts]
+        print(f"{len(self.texts):,} texts (stand-in tokenizer); the package embeds {len(some):,}")
+        measured = rates(
             {
-                "laion-clap": (
-                    len(files),
-                    lambda: theirs.get_audio_embedding_from_filelist(x=files),
-                ),
+                "laion-clap": (len(some), lambda: self.theirs.get_text_embedding(some)),
+                "ours, float32": (len(self.texts), lambda: full.embed_texts(self.texts)),
+            },
+            self.given.turns,
+        )
+        show("texts/s", measured)
+
+    def _embed_files(self, files: list[str]) -> None:
+        """List by list, since the package takes a list as one batch."""
+        for start in range(0, len(files), _LIST):
+            self.theirs.get_audio_embedding_from_filelist(x=files[start : start + _LIST])
+
+    def measure_clips(self) -> None:
+        """The package takes a file a clip; ours cuts the clips out of their recordings."""
+        full, half = self.ours(), self.ours(precision="bfloat16")
+        sample = clips(self.folder, self.given.clips)
+        files = cut_to_files(sample, self.folder)
+        print(f"{len(sample):,} clips")
+        measured = rates(
+            {
+                "laion-clap": (len(files), lambda: self._embed_files(files)),
                 "ours, float32": (len(sample), lambda: embed_ours(full, sample)),
                 "ours, bfloat16": (len(sample), lambda: embed_ours(half, sample)),
             },
-            given.turns,
+            self.given.turns,
         )
-    print(f"{len(texts):,} texts (stand-in tokenizer), {len(sample)} clips, same random weights")
-    for what, measured in (("texts/s", text_rates), ("clips/s", clip_rates)):
-        for name, rate in measured.items():
-            ratio = rate / measured["laion-clap"]
-            print(f"{what:8} {name:16} {rate:8.1f} {ratio:6.1f}x")
+        show("clips/s", measured)
+        if not self.has_accelerator:
+            print("accelerator: skipped, there is none here")
+            return
+        busy = busy_share(lambda: embed_ours(half, sample))
+        share = operations_a_clip(half) * measured["ours, bfloat16"] / self.given.peak_tflops / 1e12
+        print(
+            f"accelerator: {torch.cuda.get_device_name()}, busy {busy:.0%} of the time, "
+            f"{share:.1%} of its bf16 peak of {self.given.peak_tflops:g} TFLOP/s"
+        )
+
+
+def show(unit: str, measured: dict[str, float]) -> None:
+    """Print rates, and their ratios to the package's."""
+    for name, rate in measured.items():
+        print(f"{unit:8} {name:16} {rate:8.1f} {rate / measured['laion-clap']:6.1f}x")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--parts", nargs="+", choices=("texts", "clips"), default=("texts", "clips")
+    )
+    parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--texts", type=int, default=64, help="texts that the package embeds")
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument(
+        "--peak-tflops", type=float, default=989, help="the card's; by default an H100's or H200's"
+    )
+    given = parser.parse_args()
+    warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory() as temporary:
+        bench = Bench(Path(temporary), given)
+        if "texts" in given.parts:
+            bench.measure_texts()
+        if "clips" in given.parts:
+            bench.measure_clips()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from unittest import mock
 import numpy as np
 
 
-def clap_module(fusion: bool, vocabulary: Path) -> Any:
-    """A `laion_clap.CLAP_Module` with random weights, on the CPU."""
+def clap_module(fusion: bool, vocabulary: Path, device: str = "cpu") -> Any:
+    """A `laion_clap.CLAP_Module` with random weights."""
     import transformers
 
     tokenizer = transformers.RobertaTokenizer.from_pretrained(str(vocabulary))
@@ -49,7 +49,7 @@ def clap_module(fusion: bool, vocabulary: Path) -> Any:
     ):
         import laion_clap
 
-        return laion_clap.CLAP_Module(enable_fusion=fusion, device="cpu").eval()
+        return laion_clap.CLAP_Module(enable_fusion=fusion, device=device).eval()
 
 
 def _torchaudio() -> types.ModuleType:

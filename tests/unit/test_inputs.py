@@ -230,6 +230,37 @@ def test_the_authors_files_count_for_their_benchmark(project):
     assert changed(before, project.prints) == {"epic_mir"}
 
 
+@pytest.mark.parametrize(
+    ("encoder", "file"),
+    [
+        (
+            {"kind": "laion_clap", "checkpoint": "630k-best"},
+            "cache/weights/630k-best.pt",
+        ),
+        (
+            {"kind": "laion_clap", "checkpoint": "630k-best"},
+            "cache/weights/roberta-base/merges.txt",
+        ),
+        (
+            {"kind": "wavcaps", "checkpoint": "mine.pt", "vocabulary": "tokens"},
+            "tokens/vocab.txt",
+        ),
+        ({"kind": "wavcaps", "checkpoint": "mine.pt"}, "mine.pt"),
+        (
+            {"kind": "precomputed", "audio": "clips.npy", "text": "texts.parquet"},
+            "clips.csv",
+        ),
+    ],
+)
+def test_an_encoders_file_put_there_by_hand_counts(project, encoder, file):
+    project.set(cache_dir="cache", encoders__another=encoder)
+    before = project.prints
+    path = project.folder / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("weights")
+    assert changed(before, project.prints) == ALL
+
+
 def test_another_benchmark_is_no_edit_of_the_others(project):
     before = project.prints
     raw = yaml.safe_load(project.config.read_text())
