@@ -14,7 +14,11 @@ from assets.descriptions.few_shot import (
     fetch_few_shot_files,
     read_word_list,
 )
-from assets.descriptions.paper import with_paper_descriptions, with_paper_levels
+from assets.descriptions.paper import (
+    paper_exclusions,
+    with_paper_descriptions,
+    with_paper_levels,
+)
 from assets.descriptions.prompts import load_prompts, prompts_table
 from assets.descriptions.rewriting import (
     Outcome,
@@ -189,6 +193,7 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
         )
     published = paper_descriptions(stage.settings, stage.benchmark)
     table = with_paper_descriptions(outcome.table, published, stage.benchmark)
+    outcome.exclusions.extend(paper_exclusions(_texts(stage), published, stage.benchmark))
     shown = before_and_after(table)
     return _tables(stage, outcome, table, DESCRIPTION_EXCLUSIONS, before_and_after=shown)
 
@@ -237,6 +242,7 @@ def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
         )
     published = paper_levels(stage.settings, stage.benchmark)
     table = with_paper_levels(outcome.table, published, stage.benchmark)
+    outcome.exclusions.extend(paper_exclusions(_texts(stage), published, stage.benchmark))
     shown = pd.DataFrame(grader_agreement(table))
     return _tables(stage, outcome, table, INFORMATIVENESS_EXCLUSIONS, agreement=shown)
 

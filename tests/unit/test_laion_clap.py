@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from support.encoder_files import roberta_vocabulary
+from support.engine_runs import vectors_by_engine
 from support.laion_package import clap_module
 
 from resources.encoders import torch_runtime
@@ -147,6 +148,16 @@ def test_a_vector_does_not_depend_on_its_batch(pair: SimpleNamespace) -> None:
     texts = pair.one.embed_texts(TEXTS)
     single = np.concatenate([pair.one.embed_texts([text]) for text in reversed(TEXTS)])[::-1]
     assert distance(texts, single) < 1e-6
+
+
+def test_workers_batches_and_order_decide_no_vector(pair: SimpleNamespace) -> None:
+    encoder = pair.ours()
+    encoder.__dict__["_model"] = pair.one._model
+    clips = [*SHORT, *EQUAL, *LONG]
+    alone = vectors_by_engine(encoder, clips, batch_size=1, threads=1)
+    for batch_size, backwards in ((2, False), (64, True)):
+        together = vectors_by_engine(encoder, clips, batch_size, threads=8, backwards=backwards)
+        assert distance(together, alone) < 1e-6
 
 
 def test_seeds_change_long_clips_only(pair: SimpleNamespace) -> None:

@@ -2,8 +2,12 @@
 
 import pandas as pd
 
-from assets.descriptions.paper import with_paper_descriptions, with_paper_levels
-from resources.tables import DESCRIPTIONS, INFORMATIVENESS, text_id
+from assets.descriptions.paper import (
+    paper_exclusions,
+    with_paper_descriptions,
+    with_paper_levels,
+)
+from resources.tables import DESCRIPTIONS, INFORMATIVENESS, INFORMATIVENESS_EXCLUSIONS, text_id
 
 TEXT = "take plate"
 ASKED = {"benchmark": "b", "text_id": text_id(TEXT), "text": TEXT, "model": "m", "key": "k"}
@@ -39,3 +43,15 @@ def test_without_the_authors_files_nothing_is_added():
     asked = INFORMATIVENESS.frame([{**ASKED, "grader": "g", "level": "low"}])
     empty = pd.DataFrame(columns=["text_id", "text", "level"])
     assert with_paper_levels(asked, empty, "b").equals(asked)
+
+
+def test_a_text_that_the_authors_files_lack_is_named():
+    wanted = pd.DataFrame(
+        [{"text_id": text_id(text), "text": text} for text in (TEXT, "open drawer")]
+    )
+    left_out = INFORMATIVENESS_EXCLUSIONS.frame(
+        paper_exclusions(wanted, published(level="high"), "b")
+    )
+    assert left_out["item_id"].tolist() == [text_id("open drawer")]
+    assert left_out["detail"].str.startswith("paper: 'open drawer'").all()
+    assert paper_exclusions(wanted, published(level="high").iloc[:0], "b") == []

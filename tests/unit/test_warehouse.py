@@ -345,6 +345,42 @@ class TestChecks:
         with pytest.raises(WarehouseError, match="scores_match_query_scores failed"):
             self.spoil(lake, target, QUERY_SCORES, lambda frame: frame.iloc[1:])
 
+    def test_a_text_that_was_neither_described_nor_listed(self, lake, target):
+        from resources.tables import DESCRIPTIONS
+
+        with pytest.raises(WarehouseError, match="texts_add_up failed"):
+            self.spoil(lake, target, DESCRIPTIONS, lambda frame: frame.iloc[1:])
+
+    def test_a_text_that_was_neither_graded_nor_listed(self, lake, target):
+        from resources.tables import INFORMATIVENESS
+
+        with pytest.raises(WarehouseError, match="texts_add_up failed"):
+            self.spoil(lake, target, INFORMATIVENESS, lambda frame: frame.iloc[1:])
+
+    def test_a_caption_that_was_neither_scored_nor_listed(self, lake, target):
+        import pandas as pd
+
+        from resources.tables import CAPTIONS
+
+        def change(frame):
+            another = frame.iloc[:1].astype(object).assign(caption_id="another")
+            return CAPTIONS.frame(pd.concat([frame.astype(object), another]))
+
+        with pytest.raises(WarehouseError, match=r"(?s)queries_add_up failed.*another"):
+            self.spoil(lake, target, CAPTIONS, change)
+
+    def test_a_question_that_was_neither_scored_nor_listed(self, lake, target):
+        import pandas as pd
+
+        from resources.tables import QUESTIONS
+
+        def change(frame):
+            another = frame[frame["usable"]].iloc[:1].astype(object).assign(question_id="another")
+            return QUESTIONS.frame(pd.concat([frame.astype(object), another]))
+
+        with pytest.raises(WarehouseError, match=r"(?s)queries_add_up failed.*another"):
+            self.spoil(lake, target, QUESTIONS, change, "ego_mcq")
+
     def test_a_clip_of_the_training_split_is_scored(self, lake, target):
         import pandas as pd
 

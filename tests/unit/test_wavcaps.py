@@ -12,6 +12,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from support.encoder_files import bert_vocabulary
+from support.engine_runs import vectors_by_engine
 from support.real_data import real_data
 
 from resources.encoders import torch_runtime
@@ -122,6 +123,15 @@ def test_a_vector_does_not_depend_on_its_batch(encoder: WavCaps) -> None:
     texts = encoder.embed_texts(TEXTS)
     single = np.concatenate([encoder.embed_texts([text]) for text in TEXTS])
     np.testing.assert_allclose((texts * single).sum(axis=1), 1, atol=1e-6)
+
+
+def test_workers_batches_and_order_decide_no_vector(encoder: WavCaps) -> None:
+    long = np.random.default_rng(0).standard_normal(13 * RATE).astype(np.float32)
+    clips = [*golden_clips(), long, long[:100]]
+    alone = vectors_by_engine(encoder, clips, batch_size=1, threads=1)
+    for batch_size, backwards in ((2, False), (64, True)):
+        together = vectors_by_engine(encoder, clips, batch_size, threads=8, backwards=backwards)
+        np.testing.assert_allclose((together * alone).sum(axis=1), 1, atol=1e-6)
 
 
 def test_texts_are_cut_at_thirty_tokens(encoder: WavCaps) -> None:
