@@ -7,15 +7,18 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from support.command_line import CommandLineRun
 from support.documentation import PROGRAM, inline, is_path, queries, shell_commands, words
 from support.raters import rate
 from support.sample_project import sample_project
 
+from assets.embeddings.search import search
 from assets.reports.ratings.storage import RatingsFolder
+from resources.lake import Lake
 from resources.settings import PROJECT_ROOT, load_settings
-from resources.tables import TABLES
+from resources.tables import AUDIO_EMBEDDINGS, CLIPS, TABLES
 from resources.warehouse import query
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -195,6 +198,20 @@ def test_a_documented_command_runs(told, said):
 def test_a_documented_query_returns_rows(run, told, said, monkeypatch):
     monkeypatch.chdir(run.config.parent.parent)
     assert len(run.rows(said.text)), said.text
+
+
+def test_sql_ranks_as_the_search_does(run):
+    [ranking] = [one.text for one in queries() if one.page == README and "sha256" in one.text]
+    [(text, benchmark, encoder)] = re.findall(
+        r'search "(.+?)" --benchmark (\S+) --encoder (\S+?)`', README.read_text(encoding="utf-8")
+    )
+    assert f"sha256('{text}')" in ranking
+    lake = Lake(run.settings.lake_dir)
+    vectors, clips = (lake.read(model, benchmark) for model in (AUDIO_EMBEDDINGS, CLIPS))
+    found = search(run.settings, encoder, text, vectors, clips)
+    by_sql = run.rows(ranking)
+    assert list(by_sql["clip_id"]) == list(found["clip_id"])
+    np.testing.assert_allclose(by_sql["similarity"], found["similarity"], atol=1e-6)
 
 
 def outputs():
