@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
+from uuid import uuid4
 
 T = TypeVar("T")
 Address = Path | str
@@ -119,15 +120,16 @@ class _Local:
         """See `Folder`."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=path.parent)
+        # Not by `mkstemp`: only their owner may read its files, and a cache is often shared.
+        temporary = path.with_name(f"{path.name}.{uuid4().hex}.tmp")
         try:
-            with os.fdopen(descriptor, "wb") as file:
+            with temporary.open("xb") as file:
                 fill(file)
                 file.flush()
                 os.fsync(file.fileno())
-            Path(temporary).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
 
     def remove(self, name: str) -> None:

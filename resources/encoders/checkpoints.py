@@ -8,15 +8,14 @@ known or that the user trusts by name, and once: the weights are then kept as sa
 
 from __future__ import annotations
 
-import os
 import pickle  # noqa: TID251 - only `_TensorReader` below, which resolves no name freely
-import tempfile
 import warnings
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -165,15 +164,14 @@ def _keep(weights: Mapping[str, Tensor], converted: Path) -> None:
     import safetensors.torch
 
     converted.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(suffix=".tmp", dir=converted.parent)
-    os.close(descriptor)
+    temporary = converted.with_name(f"{converted.name}.{uuid4().hex}.tmp")
     try:
         # Cloned, because tensors that share memory are refused.
         own = {name: value.clone().contiguous() for name, value in weights.items()}
         safetensors.torch.save_file(own, temporary)
-        Path(temporary).replace(converted)
+        temporary.replace(converted)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

@@ -35,6 +35,14 @@ def test_reads_back_exactly_what_was_asked(tmp_path: Path) -> None:
     assert store.known(["key3", "absent"]) == {"key3"}
 
 
+def test_whoever_may_read_files_made_here_may_read_vectors(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, FINGERPRINT)
+    store.add(["key1"], vectors_of(["key1"]))
+    (tmp_path / "plain").touch()
+    [part] = store.folder.path.glob("part-*.parquet")
+    assert part.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_an_empty_store_knows_nothing(tmp_path: Path) -> None:
     store = VectorStore(tmp_path, FINGERPRINT)
     assert store.known(["key1"]) == set()
