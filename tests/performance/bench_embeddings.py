@@ -21,7 +21,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 from unittest import mock
 
 import numpy as np
@@ -108,15 +108,26 @@ def embed_ours(encoder: LaionClap, given: list[Clip]) -> None:
         raise SystemExit(f"the benchmark itself failed: {work.faults or work.unavailable}")
 
 
-def rates(runs: dict[str, tuple[int, Callable[[], Any]]], turns: int) -> dict[str, float]:
-    """Items a second of each run, the median of several turns, one after the other."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
+class Rate(NamedTuple):
+    """Items a second on the clock, and a second of processor time: other work disturbs it less."""
+
+    clock: float
+    processor: float
+
+
+def rates(runs: dict[str, tuple[int, Callable[[], Any]]], turns: int) -> dict[str, Rate]:
+    """Each run's rates, the median of several turns, one after the other."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(turns):
         for name, (_, run) in runs.items():
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             run()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: count / median(seconds[name]) for name, (count, _) in runs.items()}
+            took = time.perf_counter() - start, time.process_time() - busy
+            seconds[name].append(took)
+    return {
+        name: Rate(*(count / median(took) for took in zip(*seconds[name], strict=True)))
+        for name, (count, _) in runs.items()
+    }
 
 
 def busy_share(run: Callable[[], Any]) -> float:
@@ -217,17 +228,26 @@ class Bench:
             print("accelerator: skipped, there is none here")
             return
         busy = busy_share(lambda: embed_ours(half, sample))
-        share = operations_a_clip(half) * measured["ours, bfloat16"] / self.given.peak_tflops / 1e12
+        share = (
+            operations_a_clip(half)
+            * measured["ours, bfloat16"].clock
+            / self.given.peak_tflops
+            / 1e12
+        )
         print(
             f"accelerator: {torch.cuda.get_device_name()}, busy {busy:.0%} of the time, "
             f"{share:.1%} of its bf16 peak of {self.given.peak_tflops:g} TFLOP/s"
         )
 
 
-def show(unit: str, measured: dict[str, float]) -> None:
+def show(unit: str, measured: dict[str, Rate]) -> None:
     """Print rates, and their ratios to the package's."""
+    package = measured["laion-clap"]
     for name, rate in measured.items():
-        print(f"{unit:8} {name:16} {rate:8.1f} {rate / measured['laion-clap']:6.1f}x")
+        print(
+            f"{unit:8} {name:16} {rate.clock:8.1f} {rate.clock / package.clock:6.1f}x"
+            f" {rate.processor / package.processor:6.1f}x by processor time"
+        )
 
 
 def main() -> None:
