@@ -103,7 +103,7 @@ class TorchEncoder(ABC):
             folder / file.name if folder else self._weights_folder / file.path
             for file in self.vocabulary
         ]
-        return [self._checkpoint, *vocabulary]
+        return [self.checkpoint, *vocabulary]
 
     @property
     @abstractmethod
