@@ -68,7 +68,11 @@ def text_embeddings(stage: Stage) -> Made:
         stage.table(DESCRIPTIONS),
     )
     frame, counts = embed_texts(
-        stage.settings, stage.benchmark, texts, previous=stage.previous(TEXT_EMBEDDINGS)
+        stage.settings,
+        stage.benchmark,
+        texts,
+        previous=stage.previous(TEXT_EMBEDDINGS),
+        progress=stage.progress,
     )
     return Made(frame, counts.as_metadata(), complete=counts.failed == 0)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from assets.embeddings.counting import count
+from assets.embeddings.engine import Progress
 from resources.counts import Counts
 from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
 from resources.encoders.late_fusion import fuse, fused_key
@@ -56,6 +57,7 @@ def embed_texts(
     benchmark: str,
     texts: pd.DataFrame,
     previous: pd.DataFrame | None = None,
+    progress: Callable[[str], Progress] | None = None,
 ) -> tuple[pd.DataFrame, Counts]:
     """Embed distinct texts with every encoder of the config that can run here.
 
@@ -64,6 +66,7 @@ def embed_texts(
         benchmark: the partition.
         texts: `text_id, text`, distinct (see `wanted_texts`).
         previous: the last `text_embeddings`, to tell new from stale rows.
+        progress: given what is counted, says whom to tell of texts done and texts to do.
 
     Returns:
         Table `text_embeddings`, and the counts. A text that nobody brought a vector of has no
@@ -78,7 +81,8 @@ def embed_texts(
             if isinstance(encoder, Precomputed):
                 by_name[name] = _look_up(encoder, texts)
             else:
-                by_name[name], computed = _embed(encoder, settings, texts)
+                report = progress(f"texts, {name}") if progress else lambda done, of: None
+                by_name[name], computed = _embed(encoder, settings, texts, report)
                 made |= computed
         except EncoderUnavailable:
             continue
@@ -97,7 +101,7 @@ def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _embed(
-    encoder: Encoder, settings: Settings, texts: pd.DataFrame
+    encoder: Encoder, settings: Settings, texts: pd.DataFrame, report: Progress
 ) -> tuple[list[dict[str, Any]], set[str]]:
     """An encoder's rows, and the keys that were computed now."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
@@ -110,6 +114,7 @@ def _embed(
         batch_keys = [keys[text] for text in batch]
         store.add(batch_keys, vectors)
         known |= dict(zip(batch_keys, vectors, strict=True))
+        report(start + len(batch), len(missing))
     rows = [
         _row(encoder.name, identifier, keys[text], known[keys[text]])
         for identifier, text in zip(texts["text_id"], texts["text"], strict=True)

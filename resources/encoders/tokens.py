@@ -60,33 +60,25 @@ def bert_tokenizer(folder: Path, max_tokens: int) -> Any:
     return tokenizer
 
 
-def batches(
-    token_lists: Sequence[Sequence[int]], padding: int, budget: int = TOKENS_A_BATCH
-) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-    """Texts in batches of like length.
+def batches(lengths: Sequence[int], budget: int = TOKENS_A_BATCH) -> Iterator[list[int]]:
+    """Texts in batches of like length, as positions.
 
     Args:
-        token_lists: one a text.
-        padding: the number that fills up.
+        lengths: tokens of each text.
         budget: tokens a batch, padding included.
-
-    Yields:
-        The texts' positions, their `(n, longest)` tokens, and the mask that is 1 at real ones.
     """
-    order = sorted(range(len(token_lists)), key=lambda text: len(token_lists[text]))
     batch: list[int] = []
-    for text in order:
-        if batch and (len(batch) + 1) * len(token_lists[text]) > budget:
-            yield batch, *_padded([token_lists[text] for text in batch], padding)
+    for text in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and (len(batch) + 1) * lengths[text] > budget:
+            yield batch
             batch = []
         batch.append(text)
     if batch:
-        yield batch, *_padded([token_lists[text] for text in batch], padding)
+        yield batch
 
 
-def _padded(
-    token_lists: Sequence[Sequence[int]], padding: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(token_lists: Sequence[Sequence[int]], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch's `(n, longest)` tokens, filled up with `padding`, and the mask of the real ones."""
     import torch
 
     longest = max(map(len, token_lists))

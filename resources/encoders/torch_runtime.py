@@ -90,9 +90,14 @@ class TorchEncoder(ABC):
         self._device()  # says so first where the extra is not installed
         distinct = list(dict.fromkeys(texts))
         token_lists = self._tokens(distinct)
+
+        def run(positions: list[int]) -> Vectors:
+            batch = tokens.padded([token_lists[text] for text in positions], self._padding)
+            return self._run(self._text_rows, batch)
+
         rows: dict[str, np.ndarray] = {}
-        for positions, numbers, mask in tokens.batches(token_lists, self._padding):
-            vectors = self._run(self._text_rows, (numbers, mask))
+        for positions in tokens.batches([len(numbers) for numbers in token_lists]):
+            vectors = in_batches(run, positions, len(positions))
             rows |= {distinct[p]: vector for p, vector in zip(positions, vectors, strict=True)}
         return np.stack([rows[text] for text in texts])
 
@@ -109,6 +114,15 @@ class TorchEncoder(ABC):
     @abstractmethod
     def _padding(self) -> int:
         """The token number that fills up."""
+
+    @property
+    @abstractmethod
+    def _tokenizer(self) -> Any:
+        """What turns texts into token numbers.
+
+        Raises:
+            EncoderUnavailable: its files can't be had, or are malformed.
+        """
 
     @abstractmethod
     def _options(self) -> dict[str, Any]:
@@ -136,6 +150,7 @@ class TorchEncoder(ABC):
 
     @functools.cached_property
     def _model(self) -> Any:
+        _ = self._tokenizer  # where texts can't be embedded, clips are embedded in vain
         return self._build().eval().to(self._device())
 
     def _run(self, rows: Callable[[Any], Tensor], batch: Any) -> Vectors:
@@ -242,7 +257,7 @@ def in_batches(
                 raise
             if size == 1:
                 raise EncoderUnavailable(
-                    "out of memory", "not even one clip fits; free memory, or use another device"
+                    "out of memory", "not even one item fits; free memory, or use another device"
                 ) from error
             size //= 2
         else:

@@ -72,8 +72,10 @@ def check_command(command):
         asked = [word for word in arguments if "=" not in word]
         assert set(asked) <= set(targets), f"make has no {asked}"
     elif program in ("python", "python3"):
-        assert arguments[0] == "-m"
-        assert importlib.util.find_spec(arguments[1]), f"no module {arguments[1]}"
+        if arguments[0] == "-m":
+            assert importlib.util.find_spec(arguments[1]), f"no module {arguments[1]}"
+        else:
+            assert (PROJECT_ROOT / arguments[0]).is_file(), f"no script {arguments[0]}"
     elif program == "run":
         assert (PROJECT_ROOT / ".ci" / "run").exists()
     else:

@@ -333,8 +333,15 @@ def test_each_distinct_text_is_embedded_once(tmp_path: Path, stub: StubEncoder) 
     descriptions = pd.DataFrame({"description": ["a knife", "a knife", "pour"]})
     wanted = wanted_texts(captions, clips, QUESTIONS.frame([]), descriptions)
     assert sorted(wanted["text"]) == ["a knife", "cut bread", "pour", "wash"]
-    table, counts = embed_texts(settings(tmp_path), "b", wanted)
+    told = []
+    table, counts = embed_texts(
+        settings(tmp_path),
+        "b",
+        wanted,
+        progress=lambda what: lambda *done: told.append((what, done)),
+    )
     assert counts == Counts(wanted=4, new=4)
+    assert told == [("texts, stub", (4, 4))]
     assert sorted(stub.texts) == sorted(wanted["text"])
     again, counts = embed_texts(settings(tmp_path), "b", wanted, table)
     assert counts == Counts(wanted=4, reused=4)

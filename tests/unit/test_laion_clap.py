@@ -160,6 +160,19 @@ def test_workers_batches_and_order_decide_no_vector(pair: SimpleNamespace) -> No
         assert distance(together, alone) < 1e-6
 
 
+def test_texts_that_do_not_fit_into_memory_are_halved(pair: SimpleNamespace) -> None:
+    rows = pair.one._text_rows
+
+    def small(batch: Any) -> Any:
+        if len(batch[0]) > 2:
+            raise RuntimeError("CUDA out of memory")
+        return rows(batch)
+
+    whole = pair.one.embed_texts(TEXTS)
+    with mock.patch.object(pair.one, "_text_rows", small):
+        assert distance(pair.one.embed_texts(TEXTS), whole) < 1e-6
+
+
 def test_seeds_change_long_clips_only(pair: SimpleNamespace) -> None:
     first, second = (pair.one.embed_audio([SHORT[0], LONG[1]], [seed] * 2) for seed in (1, 2))
     assert distance(first[:1], second[:1]) < 1e-7

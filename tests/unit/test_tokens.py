@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.encoder_files import bert_vocabulary, roberta_vocabulary
 
 from resources.encoders.protocol import EncoderUnavailable
-from resources.encoders.tokens import batches, bert_tokenizer, roberta_tokenizer
+from resources.encoders.tokens import batches, bert_tokenizer, padded, roberta_tokenizer
 from resources.encoders.wavcaps import normalize
 
 pytest.importorskip("torch", reason="needs the extra `encoders`")
@@ -61,7 +61,8 @@ def test_a_missing_or_wrong_vocabulary_is_named(tmp_path: Path) -> None:
 @given(st.lists(st.lists(st.integers(5, 99), min_size=1, max_size=12), min_size=1, max_size=30))
 def test_batches_hold_every_text_once_within_the_budget(token_lists: list[list[int]]) -> None:
     seen = {}
-    for positions, numbers, mask in batches(token_lists, padding=1, budget=24):
+    for positions in batches([len(tokens) for tokens in token_lists], budget=24):
+        numbers, mask = padded([token_lists[position] for position in positions], padding=1)
         assert numbers.shape == mask.shape
         assert numbers.numel() <= 24
         for row, position in enumerate(positions):

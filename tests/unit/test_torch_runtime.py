@@ -86,9 +86,13 @@ def test_without_network_the_remedy_is_named(
         "clap", LaionClapSettings(kind="laion_clap", checkpoint="630k-audioset-best"), tmp_path
     )
     assert encoder.fingerprint, "told without the file"
-    with pytest.raises(EncoderUnavailable, match=r"put it at .*vocab\.json") as caught:
-        encoder.embed_texts(["a text"])
-    assert caught.value.reason == "weights missing"
+    for embed in (
+        lambda: encoder.embed_texts(["a text"]),
+        lambda: encoder.embed_audio([np.zeros(480, np.float32)], [0]),  # of no use without texts
+    ):
+        with pytest.raises(EncoderUnavailable, match=r"put it at .*vocab\.json") as caught:
+            embed()
+        assert caught.value.reason == "weights missing"
 
 
 @pytest.mark.parametrize(
