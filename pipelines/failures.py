@@ -19,6 +19,7 @@ TOLD_TAG = "sound_approach/on_failure"
 """On a failed run: whether the hook was told of it."""
 _STARTED_BY = ("dagster/sensor_name", "dagster/schedule_name")
 TICK_S = 10
+_ENDED = "no step failed: its process died, or never came to one"
 
 
 def root_cause(error: object) -> str:
@@ -50,7 +51,7 @@ def failure_message(
     """
     failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     event = failures[0].dagster_event if failures else None
-    error = root_cause(event.step_failure_data.error) if event else said
+    error = root_cause(event.step_failure_data.error) if event else f"{_ENDED}: {said}"
     model = settings.language_model
     record = instance.get_run_record_by_id(run.run_id)
     ended = datetime.fromtimestamp(record.end_time, UTC) if record and record.end_time else None
