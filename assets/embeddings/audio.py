@@ -26,7 +26,7 @@ from resources.encoders.catalog import (
 from resources.encoders.late_fusion import fuse, fused_key
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
-from resources.hashing import canonical_hash
+from resources.keys import ClipContent
 from resources.media.segments import read_segments
 from resources.settings import LateFusionSettings, Settings
 from resources.tables import AUDIO_EMBEDDINGS, EMBEDDING_EXCLUSIONS
@@ -278,23 +278,16 @@ def _look_up(
 
 def _segment(encoder: Encoder, clip: Any, seed: int) -> Segment:
     """One clip under one seed, as the engine takes it, under its content key."""
-    content = {
-        "recording": clip.content_hash,
-        "start_s": clip.start_s,
-        "stop_s": clip.stop_s,
-    }
     duration_s = clip.stop_s - clip.start_s
-    if encoder.window.depends_on_seed(duration_s):
-        content["seed"] = seed
-    rule = encoder.window.applied(duration_s)
-    key = {**content, "crop_rule": rule, "encoder": encoder.fingerprint}
+    placed_by = seed if encoder.window.depends_on_seed(duration_s) else None
+    content = ClipContent(clip.content_hash, clip.start_s, clip.stop_s, placed_by)
     return Segment(
-        canonical_hash(key),
+        content.key(encoder.window.applied(duration_s), encoder.fingerprint),
         Path(clip.path),
         int(clip.sample_rate),
         clip.start_s,
         clip.stop_s,
-        int(canonical_hash(content)[:16], 16),
+        content.draw(),
     )
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 from assets.embeddings.audio import wanted_keys
-from assets.embeddings.texts import text_key
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import EncoderUnavailable
+from resources.keys import text_key
 from resources.settings import Settings
 from resources.tables import normalized
 from resources.vector_store import VectorStore
@@ -61,7 +61,11 @@ def plan_vectors(
         audio = None
         if clips is not None and media is not None:
             audio = _new(store, wanted_keys(encoder, settings.seeds, clips, media))
-        plans.append(VectorPlan(name, audio, _new(store, {text_key(encoder, t) for t in distinct})))
+        plans.append(
+            VectorPlan(
+                name, audio, _new(store, {text_key(t, encoder.fingerprint) for t in distinct})
+            )
+        )
     return plans
 
 

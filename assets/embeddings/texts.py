@@ -14,7 +14,7 @@ from resources.encoders.catalog import build_encoder, fused_encoders, single_enc
 from resources.encoders.late_fusion import fuse, fused_key
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
-from resources.hashing import canonical_hash
+from resources.keys import text_key
 from resources.settings import LateFusionSettings, Settings
 from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
 from resources.vector_store import VectorStore
@@ -105,7 +105,7 @@ def _embed(
 ) -> tuple[list[dict[str, Any]], set[str]]:
     """An encoder's rows, and the keys that were computed now."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    keys = {text: text_key(encoder, text) for text in texts["text"]}
+    keys = {text: text_key(text, encoder.fingerprint) for text in texts["text"]}
     known = store.read(keys.values())
     missing = [text for text in texts["text"] if keys[text] not in known]
     for start in range(0, len(missing), _BATCH):
@@ -137,11 +137,6 @@ def _fuse(
         )
         for identifier in sorted(common)
     ]
-
-
-def text_key(encoder: Encoder, text: str) -> str:
-    """Under which a text's vector is kept."""
-    return canonical_hash({"text": text, "encoder": encoder.fingerprint})
 
 
 def _row(encoder: str, identifier: str, key: str, vector: Vectors) -> dict[str, Any]:

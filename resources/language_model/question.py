@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
 
-from resources.hashing import canonical_hash
+from resources.keys import answer_key
 
 Message = Mapping[str, str]
 """One chat message: `role` and `content`."""
@@ -54,14 +54,8 @@ class Question:
 
     @cached_property
     def key(self) -> str:
-        """sha256 of the canonical JSON of messages, model, parameters and schema: 64 hex digits."""
-        decides = {
-            "messages": list(self.messages),
-            "model": self.model,
-            "parameters": self.parameters,
-            "answer_schema": self.answer_schema,
-        }
-        return canonical_hash(decides)
+        """What its answer is known under (see `keys`)."""
+        return answer_key(self.messages, self.model, self.parameters, self.answer_schema)
 
 
 @dataclass(frozen=True)
