@@ -1,0 +1,120 @@
+"""Clips embedded on a Ray cluster of one and two one-core nodes, beside the engine of one process.
+
+`python tests/performance/bench_cluster.py` prints one table. The encoder is a stub that only costs
+time of one core, so the ratios speak of the engine: what travels, what waits, what is stored. The
+cluster's own start is not counted, its workers' is. Nothing is asserted: times belong to a machine,
+and two nodes want two free cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from support.ray_nodes import ray_cluster
+
+from assets.embeddings.engine import Segment, Work, embed_segments
+from resources.encoders.protocol import Window
+from resources.media.segments import read_segments
+from resources.ray_cluster import Outcome, run_shards
+from resources.settings import RaySettings
+from resources.vector_store import VectorStore
+
+RATE = 8000
+CLIPS_A_RECORDING = 50
+NEVER = Outcome(lambda units, made: None, lambda unit, reason: print(f"lost: {reason}"))
+
+
+class Burner:
+    """An encoder that keeps one core busy for so many seconds a clip."""
+
+    name, fingerprint, sample_rate, window, batch_size = "burner", "b" * 64, RATE, Window(), 10
+    training_recordings: frozenset[str] = frozenset()
+
+    def __init__(self, cost_s: float) -> None:
+        self.cost_s = cost_s
+
+    def embed_audio(self, waveforms: Sequence[Any], draws: Sequence[int]) -> Any:
+        """See `Encoder`."""
+        until = time.thread_time() + self.cost_s * len(waveforms)
+        while time.thread_time() < until:
+            pass
+        return np.array([[wave.mean(), 1.0] for wave in waveforms], dtype=np.float32)
+
+
+class BurningWorker:
+    """A node's worker, with the stub in place of a config's encoders."""
+
+    def __init__(self, store: Path, cost_s: float) -> None:
+        self.store = store
+        self.cost_s = cost_s
+
+    def ready(self) -> None:
+        """See `ray_cluster.Worker`."""
+
+    def work(self, units: Sequence[Sequence[Segment]]) -> None:
+        """Embed some recordings' segments as the engine of one process does."""
+        embed(self.store, self.cost_s, [segment for unit in units for segment in unit])
+
+
+def embed(store: Path, cost_s: float, segments: Sequence[Segment]) -> None:
+    """In this process."""
+    encoder = Burner(cost_s)
+    save = VectorStore(store, encoder.fingerprint).add
+    embed_segments([Work(encoder, segments, save)], read_segments)
+
+
+def recordings(folder: Path, count: int) -> list[list[Segment]]:
+    """Recordings of noise with their segments."""
+    units = []
+    for number in range(count):
+        path = folder / f"{number}.wav"
+        noise = np.random.default_rng(number).uniform(-0.5, 0.5, CLIPS_A_RECORDING * RATE // 10)
+        soundfile.write(path, noise, RATE)
+        units.append(
+            [
+                Segment(f"{number:04}{clip:060}", path, RATE, clip / 10, clip / 10 + 0.1, 0)
+                for clip in range(CLIPS_A_RECORDING)
+            ]
+        )
+    return units
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recordings", type=int, default=32)
+    parser.add_argument("--cost-ms", type=float, default=25.0)
+    given = parser.parse_args()
+    cost_s = given.cost_ms / 1000
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        units = recordings(folder, given.recordings)
+        clips = len(units) * CLIPS_A_RECORDING
+        start = time.perf_counter()
+        embed(folder / "alone", cost_s, [segment for unit in units for segment in unit])
+        alone = time.perf_counter() - start
+        print(f"{clips} clips, {given.cost_ms:g} ms of one core each")
+        print(f"{'one process':<12} {alone:6.1f} s  {clips / alone:6.1f} clips/s")
+        one = np.nan
+        for nodes in (1, 2):
+            with ray_cluster(nodes):
+                start = time.perf_counter()
+                store = folder / f"nodes{nodes}"
+                run_shards(RaySettings(), BurningWorker, [store, cost_s], units, NEVER)
+                seconds = time.perf_counter() - start
+            one = seconds if nodes == 1 else one
+            print(
+                f"{f'{nodes} node(s)':<12} {seconds:6.1f} s  {clips / seconds:6.1f} clips/s  "
+                f"{alone / seconds:.2f} x one process, {one / seconds:.2f} x one node"
+            )
+
+
+if __name__ == "__main__":
+    main()
