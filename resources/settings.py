@@ -423,7 +423,7 @@ class Settings(Strict):
     vectors: FolderAddress | None = None
     """Where vectors are kept by content, if not in `cache_dir`."""
     engine: RaySettings | None = None
-    """What computes vectors of clips, if not this process: `ray`, or a mapping that says where."""
+    """What computes vectors, if not this process: `ray`, or a mapping that says where."""
     ledger: DatabaseAddress | None = None
     """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
     dagster_storage: DatabaseAddress | None = None

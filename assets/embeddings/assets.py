@@ -6,7 +6,7 @@ import pandas as pd
 
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
-from assets.embeddings.ray_engine import chosen_engine
+from assets.embeddings.ray_engine import chosen_engine, chosen_text_engine
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.table_assets import Made, Stage, table_asset, table_check
 from resources.tables import (
@@ -73,6 +73,7 @@ def text_embeddings(stage: Stage) -> Made:
         texts,
         previous=stage.previous(TEXT_EMBEDDINGS),
         progress=stage.progress,
+        engine=chosen_text_engine(stage.settings),
     )
     return Made(frame, counts.as_metadata(), complete=counts.failed == 0)
 

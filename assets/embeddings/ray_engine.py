@@ -1,4 +1,6 @@
-"""Missing vectors computed on a Ray cluster, sharded by recording: the same keys, the same vectors.
+"""Missing vectors computed on a Ray cluster: the same keys, the same vectors.
+
+Clips travel by recording, texts in batches.
 
 A worker holds each encoder once, reads its recordings itself and puts finished vectors into the
 store under their keys, where this process then finds them. So a store that all nodes reach is
@@ -20,6 +22,7 @@ from assets.embeddings.engine import (
     Work,
     embed_segments,
 )
+from assets.embeddings.texts import BATCH, TextEngine, TextVectors, embed_here
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import Encoder, EncoderUnavailable
@@ -68,16 +71,38 @@ class EmbeddingWorker:
         return done
 
     def _work(self, name: str, segments: Sequence[Segment]) -> Work:
-        encoder = self.encoders.get(name)
-        if encoder is None:
-            built = build_encoder(
-                name, single_encoders(self.settings)[name], self.settings.cache_dir
-            )
-            if isinstance(built, Precomputed):
-                raise AssertionError(f"{name} computes nothing")
-            encoder = self.encoders[name] = built
+        if name not in self.encoders:
+            self.encoders[name] = _build(self.settings, name)
+        encoder = self.encoders[name]
         store = VectorStore(self.settings.vectors_dir, encoder.fingerprint)
         return Work(encoder, segments, store.add)
+
+
+class TextWorker:
+    """Embeds texts with one encoder on one node (see `ray_cluster.Worker`)."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self.encoder = _build(settings, name)
+        self.store = VectorStore(settings.vectors_dir, self.encoder.fingerprint)
+
+    def ready(self) -> None:
+        """Nothing is loaded before it is wanted."""
+
+    def work(self, units: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
+        """Embed batches of texts by key; why the encoder can't run here, if it can't."""
+        try:
+            for batch in units:
+                embed_here(self.encoder, self.store, batch, lambda done, of: None)
+        except EncoderUnavailable as error:
+            return error.reason, error.remedy
+        return None
+
+
+def _build(settings: Settings, name: str) -> Encoder:
+    built = build_encoder(name, single_encoders(settings)[name], settings.cache_dir)
+    if isinstance(built, Precomputed):
+        raise AssertionError(f"{name} computes nothing")
+    return built
 
 
 @dataclass(frozen=True)
@@ -131,13 +156,61 @@ class RayEngine:
             return
         made = {segment.key for segment in work.segments} - work.faults.keys()
         store = VectorStore(self.settings.vectors_dir, work.encoder.fingerprint)
-        unseen = len(made) - len(store.known(made))
-        if unseen:
+        _tell_unseen(store, len(made) - len(store.known(made)))
+
+
+@dataclass(frozen=True)
+class RayTextEngine:
+    """Does what `embed_here` does, elsewhere."""
+
+    settings: Settings
+    engine: RaySettings
+
+    def __call__(
+        self, encoder: Encoder, store: VectorStore, missing: Mapping[str, str], report: Progress
+    ) -> TextVectors:
+        """Every text's vector by key, read from the store.
+
+        Raises:
+            EncoderUnavailable: the encoder can't run on the nodes.
+            ClusterError: the cluster can't do it, or its store is not the one that is read here.
+        """
+        items = list(missing.items())
+        batches = [dict(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
+
+        finished = 0
+
+        def done(units: Sequence[Mapping[str, str]], unavailable: tuple[str, str] | None) -> None:
+            nonlocal finished
+            if unavailable:
+                raise EncoderUnavailable(*unavailable)
+            finished += sum(map(len, units))
+            report(finished, len(items))
+
+        def lost(batch: Mapping[str, str], reason: str) -> None:
             raise ClusterError(
-                f"{unseen} vectors that the cluster computed are not in "
-                f"{store.folder.place('')}: let the config's `vectors:` be a URL, or a folder "
-                "that every node has mounted."
+                f"encoder {encoder.name}: every worker that embedded {len(batch)} texts, the first "
+                f"{next(iter(batch.values()))!r}, was lost: {reason}"
             )
+
+        arguments = [self.settings, encoder.name]
+        run_shards(self.engine, TextWorker, arguments, batches, Outcome(done, lost))
+        vectors = store.read(missing)
+        _tell_unseen(store, len(missing) - len(vectors))
+        return vectors
+
+
+def chosen_text_engine(settings: Settings) -> TextEngine:
+    """The engine that a config names, for texts."""
+    return RayTextEngine(settings, settings.engine) if settings.engine else embed_here
+
+
+def _tell_unseen(store: VectorStore, unseen: int) -> None:
+    if unseen:
+        raise ClusterError(
+            f"{unseen} vectors that the cluster computed are not in {store.folder.place('')}: let "
+            "the config's `vectors:` be a URL, or a folder that every node has mounted."
+        )
 
 
 def chosen_engine(settings: Settings) -> Engine:

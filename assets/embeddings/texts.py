@@ -19,8 +19,11 @@ from resources.settings import LateFusionSettings, Settings
 from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
 from resources.vector_store import VectorStore
 
-_BATCH = 1024
+BATCH = 1024
 """Texts handed over at once; an encoder batches them further, by length."""
+
+TextVectors = Mapping[str, Vectors]
+TextEngine = Callable[[Encoder, VectorStore, Mapping[str, str], Progress], TextVectors]
 
 
 def wanted_texts(
@@ -58,6 +61,7 @@ def embed_texts(
     texts: pd.DataFrame,
     previous: pd.DataFrame | None = None,
     progress: Callable[[str], Progress] | None = None,
+    engine: TextEngine | None = None,
 ) -> tuple[pd.DataFrame, Counts]:
     """Embed distinct texts with every encoder of the config that can run here.
 
@@ -67,6 +71,7 @@ def embed_texts(
         texts: `text_id, text`, distinct (see `wanted_texts`).
         previous: the last `text_embeddings`, to tell new from stale rows.
         progress: given what is counted, says whom to tell of texts done and texts to do.
+        engine: what computes missing vectors, if not this process (see `embed_here`).
 
     Returns:
         Table `text_embeddings`, and the counts. A text that nobody brought a vector of has no
@@ -82,7 +87,9 @@ def embed_texts(
                 by_name[name] = _look_up(encoder, texts)
             else:
                 report = progress(f"texts, {name}") if progress else lambda done, of: None
-                by_name[name], computed = _embed(encoder, settings, texts, report)
+                by_name[name], computed = _embed(
+                    encoder, settings, texts, engine or embed_here, report
+                )
                 made |= computed
         except EncoderUnavailable:
             continue
@@ -100,26 +107,53 @@ def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> list[dict[str, Any]]:
     return [_row(encoder.name, key, vector_key(v), v) for key, v in vectors.items()]
 
 
+def embed_here(
+    encoder: Encoder, store: VectorStore, missing: Mapping[str, str], report: Progress
+) -> TextVectors:
+    """Embed texts in this process, and save their vectors batch by batch.
+
+    Args:
+        encoder: what embeds.
+        store: where vectors are kept.
+        missing: the texts by key.
+        report: told of texts done and texts to do.
+
+    Returns:
+        Every text's vector by key.
+
+    Raises:
+        EncoderUnavailable: the encoder can't run here.
+    """
+    made: dict[str, Vectors] = {}
+    keys = list(missing)
+    for start in range(0, len(keys), BATCH):
+        batch = keys[start : start + BATCH]
+        vectors = encoder.embed_texts([missing[key] for key in batch])
+        store.add(batch, vectors)
+        made |= dict(zip(batch, vectors, strict=True))
+        report(len(made), len(keys))
+    return made
+
+
 def _embed(
-    encoder: Encoder, settings: Settings, texts: pd.DataFrame, report: Progress
+    encoder: Encoder,
+    settings: Settings,
+    texts: pd.DataFrame,
+    engine: TextEngine,
+    report: Progress,
 ) -> tuple[list[dict[str, Any]], set[str]]:
     """An encoder's rows, and the keys that were computed now."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
     keys = {text: text_key(text, encoder.fingerprint) for text in texts["text"]}
     known = store.read(keys.values())
-    missing = [text for text in texts["text"] if keys[text] not in known]
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        vectors = encoder.embed_texts(batch)
-        batch_keys = [keys[text] for text in batch]
-        store.add(batch_keys, vectors)
-        known |= dict(zip(batch_keys, vectors, strict=True))
-        report(start + len(batch), len(missing))
+    missing = {keys[text]: text for text in texts["text"] if keys[text] not in known}
+    if missing:
+        known |= engine(encoder, store, missing, report)
     rows = [
         _row(encoder.name, identifier, keys[text], known[keys[text]])
         for identifier, text in zip(texts["text_id"], texts["text"], strict=True)
     ]
-    return rows, {keys[text] for text in missing}
+    return rows, set(missing)
 
 
 def _fuse(

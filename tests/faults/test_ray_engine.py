@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from support.ray_nodes import Marker, ray_cluster
 from support.sample_project import sample_project
@@ -17,11 +18,13 @@ from assets.benchmarks.recordings import media_inventory
 from assets.embeddings import ray_engine
 from assets.embeddings.audio import embed_clips
 from assets.embeddings.engine import Segment, Work
-from assets.embeddings.ray_engine import LOST, RayEngine, chosen_engine
+from assets.embeddings.ray_engine import LOST, RayEngine, chosen_engine, chosen_text_engine
+from assets.embeddings.texts import embed_texts
 from resources import ray_cluster as cluster_module
 from resources.ray_cluster import ClusterError, Outcome, run_shards
 from resources.sample import write_sample
 from resources.settings import RaySettings, SettingsError, load_settings
+from resources.tables import text_id
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
 BENCHMARK = "epic_sounds"
@@ -32,6 +35,14 @@ UNITS = [f"unit{number:02}" for number in range(48)]
 def cluster():
     with ray_cluster(nodes=3) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """The sample, synthesised."""
+    found = load_settings(sample_project(tmp_path_factory.mktemp("sample") / "project"))
+    write_sample(found.sample)
+    return found
 
 
 class Heard:
@@ -80,9 +91,7 @@ def test_a_cluster_without_room_for_a_worker_says_so(cluster, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_a_cluster_computes_the_tables_of_one_process(cluster, tmp_path):
-    settings = load_settings(sample_project(tmp_path / "project"))
-    write_sample(settings.sample)
+def test_a_cluster_computes_the_tables_of_one_process(cluster, settings, tmp_path):
     annotations = read_annotations(settings, BENCHMARK)
     media = media_inventory(settings, annotations)
     clips = build_clips(settings, annotations, media)
@@ -106,6 +115,21 @@ def test_a_cluster_computes_the_tables_of_one_process(cluster, tmp_path):
     assert progress[-1] == (together.counts.new, together.counts.new)
     again = embed_clips(shared, BENCHMARK, clips, media, engine=chosen_engine(shared))
     assert (again.counts.new, again.counts.reused) == (0, alone.counts.wanted)
+
+
+@pytest.mark.slow
+def test_texts_of_a_cluster_are_those_of_one_process(cluster, settings, tmp_path, monkeypatch):
+    words = ["a knife taps on a board", "water runs", "a drawer slides shut", "a motor hums"]
+    texts = pd.DataFrame({"text_id": [text_id(text) for text in words], "text": words})
+    alone, _ = embed_texts(settings, BENCHMARK, texts)
+    shared = settings.model_copy(update={"vectors": tmp_path / "shared", "engine": RaySettings()})
+    monkeypatch.setattr(ray_engine, "BATCH", 2)
+    engine = chosen_text_engine(shared)
+    together, counts = embed_texts(shared, BENCHMARK, texts, engine=engine)
+    assert counts.new == len(words)
+    assert alone.drop(columns="vector").equals(together.drop(columns="vector"))
+    difference = np.stack(list(alone["vector"])) - np.stack(list(together["vector"]))
+    assert np.abs(difference).max() <= 1e-6
 
 
 @pytest.mark.slow

@@ -32,9 +32,8 @@ from assets.benchmarks import own_table
 from pipelines.cli import app
 from resources.settings import PROJECT_ROOT, TableSettings, load_settings
 
-COMMON = {"export", "cp", "cd", "duckdb", "pip", "git", "$EDITOR", "ls", "tar", "rsync", "psql"} | {
-    "docker"
-}
+COMMON = {"export", "cp", "cd", "duckdb", "pip", "git", "$EDITOR", "ls", "tar", "rsync", "psql"}
+COMMON |= {"docker"}
 """Programs that are not this project's: their options are theirs to check."""
 OUTPUTS = ("outputs/", "sound_approach.duckdb", "report/index.html", "report/listening.html")
 """Made by a run; `test_readme_walk` looks for them after one."""
