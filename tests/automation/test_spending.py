@@ -5,9 +5,12 @@ import pytest
 import yaml
 from support.sample_project import sample_project
 
+from assets.benchmarks.adapters import read_annotations
+from assets.descriptions.asking import read_asked
 from pipelines import spending
 from pipelines.automation import TaggedProject, ask
 from resources.sample import write_sample
+from resources.settings import load_settings
 
 BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
 
@@ -95,6 +98,16 @@ def test_a_plan_is_made_once_until_something_changes(paid, monkeypatch):
     paid.set(seeds=[0, 1])
     paid.tick()
     assert len(reads) == 6
+
+
+def test_questions_that_fail_the_filters_are_not_planned_once_that_is_known(paid):
+    settings = load_settings(paid.config)
+    annotations = read_annotations(settings, "ego_mcq")
+    every = read_asked(settings, "ego_mcq")
+    first = annotations.questions["text"].iloc[0]
+    filtered = annotations.questions.assign(usable=annotations.questions["text"] != first)
+    some = read_asked(settings, "ego_mcq", filtered)
+    assert set(every.texts["text"]) - set(some.texts["text"]) == {first}
 
 
 def test_recorded_answers_cost_nothing(paid):

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from assets.embeddings import audio, engine, texts
+from assets.embeddings import audio, engine, planning, texts
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import encoder_fingerprints
+from assets.embeddings.planning import VectorPlan, plan_vectors
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.counts import Counts
 from resources.encoders.protocol import EncoderUnavailable, Window, unit_rows
@@ -94,6 +95,7 @@ def use(monkeypatch: pytest.MonkeyPatch, encoders: dict[str, Any]) -> None:
 
     monkeypatch.setattr(audio, "build_encoder", build)
     monkeypatch.setattr(texts, "build_encoder", build)
+    monkeypatch.setattr(planning, "build_encoder", build)
 
 
 def settings(tmp_path: Path, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
@@ -164,6 +166,30 @@ def test_edits_cost_what_they_touch(tmp_path: Path, stub: StubEncoder) -> None:
     )
     assert second.counts == Counts(wanted=40, reused=38, new=1, stale=1, orphaned=1)
     assert stub.clips == 42
+
+
+def test_a_plan_tells_how_many_vectors_are_new_and_computes_none(
+    tmp_path: Path, stub: StubEncoder
+) -> None:
+    given, clips, said = settings(tmp_path), CLIPS.frame(MANY), {"a bell", "a  bell ", "a dog"}
+    distinct = pd.DataFrame({"text_id": ["1"], "text": ["a bell"]})
+    assert plan_vectors(given, said, None, None) == [VectorPlan("stub", None, 3)]
+    assert plan_vectors(given, said, clips, VIDEOS) == [VectorPlan("stub", 40, 3)]
+    assert (stub.clips, stub.texts) == (0, [])
+    made = embed_clips(given, "b", clips, VIDEOS, read_segments=Sounds())
+    embed_texts(given, "b", distinct)
+    assert made.counts.new == 40
+    assert plan_vectors(given, said, clips, VIDEOS) == [VectorPlan("stub", 0, 2)]
+    more = CLIPS.frame([*MANY, clip("new", 99, 99.5)])
+    assert plan_vectors(given, said, more, VIDEOS) == [VectorPlan("stub", 1, 2)]
+
+
+def test_a_plan_says_which_encoder_can_t_run_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(monkeypatch, {"stub": EncoderUnavailable("no weights", "fetch them")})
+    (plan,) = plan_vectors(settings(tmp_path), {"a bell"}, None, None)
+    assert plan == VectorPlan("stub", 0, 0, "no weights")
 
 
 def test_the_same_sound_in_another_benchmark_is_known(tmp_path: Path, stub: StubEncoder) -> None:
