@@ -35,9 +35,11 @@ def overview(table: str, read: Callable[[list[str]], pd.DataFrame]) -> Overview:
     return make(rows) if len(rows) else {}
 
 
-def report_section(table: str) -> str:
-    """The id of the report's part that speaks of a table."""
-    return _SECTIONS.get(table, "provenance")
+def report_section(name: str) -> str:
+    """The id of the report's part that speaks of a table or SQL model."""
+    if name.startswith("paper_table_"):
+        return name.removeprefix("paper_").replace("_", "-")
+    return _SECTIONS.get(name, "provenance")
 
 
 def _counted(column: str, empty: str = "none") -> Callable[[pd.DataFrame], dict[str, float]]:
@@ -158,4 +160,19 @@ _SECTIONS = {
     "query_hits": "figure-recall",
     "scores": "tables",
     "comparisons": "figure-gain",
+    "score_cells": "tables",
+    "headline_scores": "findings",
+    "lift_over_visual": "figure-gain",
+    "informativeness_curve": "figure-informativeness",
+    "style_against_gain": "figure-style",
+    "style_by_variant": "figure-style",
+    "style_traits": "figure-style",
+    "precision_recall_by_style": "figure-style",
+    "cost_by_prompt": "figure-cost",
+    "main_query_scores": "queries",
+    "most_changed_by_rewriting": "queries",
+    "hardest_queries": "queries",
+    "prompt_comparison": "queries",
+    "excluded_by_reason": "excluded",
+    "item_counts": "excluded",
 }

@@ -20,6 +20,7 @@ from assets.reports.ratings.tables import (
 )
 from assets.retrieval.assets import RETRIEVAL_TABLES
 from resources.lake import Lake
+from resources.overviews import report_section
 from resources.settings import Settings
 from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_models
 from resources.table_assets import (
@@ -156,6 +157,10 @@ def warehouse(
                     "dagster/column_schema": columns[model.name],
                     "dagster/column_lineage": dg.TableColumnLineage(origins),
                     "preview": preview(rows, columns[model.name]),
+                    "report": dg.MetadataValue.url(
+                        f"{settings.report_file.as_uri()}#{report_section(model.name)}"
+                    ),
+                    "file": dg.MetadataValue.path(published.file),
                 },
             )
 
