@@ -6,6 +6,9 @@ Python can't be asked. It ends at `ANNOTATIONS`: the columns of the benchmarks' 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from resources.sql_models import Lineage
 from resources.tables import TABLES
 
 ANNOTATIONS = "annotations"
@@ -204,3 +207,36 @@ def column_origins(table: str) -> dict[str, list[tuple[str, str]]]:
         for column, found in origins.items()
         if column in TABLES[table].names
     }
+
+
+def traced(name: str, models: Lineage) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Each column of a table or SQL model that comes from others, followed to the annotations.
+
+    Args:
+        name: the table or model.
+        models: the lineage of the SQL models (`sql_models.column_lineage`).
+
+    Yields:
+        (column, what it is made from one step back, the annotation columns that it rests on).
+    """
+    for column, origins in _one_step(name, models).items():
+        if origins:
+            yield column, [".".join(origin) for origin in origins], _ends(origins, models)
+
+
+def _one_step(name: str, models: Lineage) -> dict[str, list[tuple[str, str]]]:
+    if name in models:
+        return models[name]
+    return column_origins(name) if name in TABLES else {}
+
+
+def _ends(origins: list[tuple[str, str]], models: Lineage) -> list[str]:
+    """The annotation columns behind some columns."""
+    seen: set[tuple[str, str]] = set()
+    waiting = list(origins)
+    while waiting:
+        table, column = waiting.pop()
+        if (table, column) not in seen:
+            seen.add((table, column))
+            waiting += _one_step(table, models).get(column, [])
+    return sorted(column for table, column in seen if table == ANNOTATIONS)

@@ -26,11 +26,12 @@ from dagster_pandas.constraints import (
     DataFrameConstraint,
 )
 
-from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins
+from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins, traced
 from resources.expectations import judge, remember, standing_failures
 from resources.lake import Lake, Stamp
 from resources.overviews import overview, report_section
 from resources.settings import Settings, load_settings
+from resources.sql_models import Lineage
 from resources.table_model import Column, ColumnType, TableModel
 from resources.tables import TABLES
 
@@ -523,14 +524,15 @@ def _result(
         data_version=dg.DataVersion(stamp.data_version),
         metadata={
             "dagster/partition_row_count" if model.partitioned else "dagster/row_count": rows,
-            "preview": preview(first, column_schema(model)),
             "file": dg.MetadataValue.path(stage.lake.path(model, stage.benchmark or None)),
             **more,
             **{name: _shown(value) for name, value in overview(model.name, read).items()},
             "report": dg.MetadataValue.url(
                 f"{stage.settings.report_file.as_uri()}#{report_section(model.name)}"
             ),
+            "preview": preview(first, column_schema(model)),
             "dagster/column_lineage": _lineage(model),
+            "columns come from": lineage_in_words(model.name, {}),
             "version": dg.MetadataValue.text(stamp.data_version),
             "made_from": dg.MetadataValue.text(stamp.made_from),
         },
@@ -555,6 +557,16 @@ def _lineage(model: TableModel) -> dg.TableColumnLineage:
             for column, origins in column_origins(model.name).items()
         }
     )
+
+
+def lineage_in_words(name: str, models: Lineage) -> dg.MetadataValue:
+    """Where columns come from as a table of text, since not every edition of the UI draws it."""
+    lines = [
+        f"| {column} | {', '.join(made_from)} | {', '.join(annotations)} |"
+        for column, made_from, annotations in traced(name, models)
+    ]
+    head = "| column | made from | annotation columns behind it |\n| --- | --- | --- |\n"
+    return dg.MetadataValue.md(head + "\n".join(lines))
 
 
 def _shown(value: Any) -> Any:

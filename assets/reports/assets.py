@@ -31,6 +31,7 @@ from resources.table_assets import (
     Stage,
     TableAsset,
     failed_checks,
+    lineage_in_words,
     preview,
     table_asset,
 )
@@ -156,6 +157,7 @@ def warehouse(
                     "dagster/row_count": published.rows[model.name],
                     "dagster/column_schema": columns[model.name],
                     "dagster/column_lineage": dg.TableColumnLineage(origins),
+                    "columns come from": lineage_in_words(model.name, lineage),
                     "preview": preview(rows, columns[model.name]),
                     "report": dg.MetadataValue.url(
                         f"{settings.report_file.as_uri()}#{report_section(model.name)}"

@@ -119,6 +119,22 @@ def test_a_tables_page_shows_columns_rows_and_first_rows(page, materialized, liv
         page.get_by_text(column.name, exact=True).first.wait_for()
 
 
+def test_a_tables_page_shows_what_its_owner_looks_for_first(page, materialized, live):
+    page.goto(f"/assets/scores?view=partitions&partition={BENCHMARK}")
+    drawn = page.get_by_role("row", name=re.compile("^main scores, percent"))
+    drawn.get_by_text("mel_ridge · visual · map_published").first.wait_for()
+    link = page.get_by_role("row", name=re.compile("^report")).get_by_role("link")
+    assert link.first.get_attribute("href") == f"{live.settings.report_file.as_uri()}#tables"
+    page.goto(f"/assets/exclusions?view=partitions&partition={BENCHMARK}")
+    page.get_by_role("row", name=re.compile("^items by reason")).first.wait_for()
+
+
+def test_a_figures_column_leads_back_to_the_annotations(page, materialized):
+    page.goto("/assets/paper_table_3?view=events")
+    said = page.get_by_role("row", name=re.compile("^columns come from")).first
+    said.get_by_text("EPIC_Sounds_validation.class").first.wait_for(state="attached")
+
+
 def test_a_papers_table_shows_its_query_columns_and_rows(page, materialized, live):
     page.goto("/assets/paper_table_3")
     page.get_by_text("Row count").wait_for()

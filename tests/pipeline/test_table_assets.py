@@ -1,5 +1,7 @@
 """The asset decorator on real Dagster instances: types before writing, versions, reuse, checks."""
 
+import re
+
 import dagster as dg
 import pandas as pd
 import pyarrow.parquet as pq
@@ -116,6 +118,25 @@ def test_nothing_is_made_again_while_nothing_changed(chain, instance):
     assert chain.made == {"media": 1, "captions": 1}
     assert metadata(result, "media")["reused"].value == 1
     assert chain.lake.path(MEDIA, "mine").stat().st_mtime_ns == before
+
+
+def test_the_ui_shows_an_overview_links_and_lineage_whether_made_or_kept(chain, instance, project):
+    chain.rows = [recording(), recording("v2", usable=False, reason="silent")]
+    made, kept = (chain.materialize(instance) for _ in range(2))
+    assert chain.made["media"] == 1
+    for result in (made, kept):
+        found = metadata(result, "media")
+        drawn = found["usable, or why not"].value
+        assert re.search(r"silent +█+ +1\n", drawn)
+        assert re.search(r"usable +█+ +1\n", drawn)
+        assert found["file"].value == str(chain.lake.path(MEDIA, "mine"))
+        report = project.settings().report_file.as_uri()
+        assert found["report"].value == f"{report}#excluded"
+        lineage = metadata(result, "captions")["dagster/column_lineage"].value.deps_by_column
+        assert (
+            dg.TableColumnDep(dg.AssetKey("annotations"), "EPIC_100_retrieval_test.narration")
+            in lineage["text"]
+        )
 
 
 def test_an_unchanged_table_stops_the_cascade(chain, instance):

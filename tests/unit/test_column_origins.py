@@ -2,7 +2,7 @@
 
 import pytest
 
-from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins
+from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins, traced
 from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_models
 from resources.tables import TABLES
 
@@ -26,27 +26,26 @@ def test_nothing_is_said_of_a_column_that_is_not_there():
         assert set(columns) <= set(TABLES[table].names), table
 
 
-def ancestors(start):
-    sql = column_lineage(in_order(read_models(SQL_FOLDER), known=[*TABLES, "publication"]))
-    seen, waiting = set(), [start]
-    while waiting:
-        table, column = waiting.pop()
-        if (table, column) in seen or table == ANNOTATIONS:
-            seen.add((table, column))
-            continue
-        seen.add((table, column))
-        known = sql[table] if table in sql else column_origins(table) if table in TABLES else {}
-        waiting += known.get(column, [])
-    return seen
+@pytest.fixture(scope="module")
+def sql():
+    return column_lineage(in_order(read_models(SQL_FOLDER), known=[*TABLES, "publication"]))
 
 
 @pytest.mark.parametrize("column", ["map_published", "map_published_delta", "ndcg"])
-def test_a_figure_of_the_first_table_leads_back_to_the_annotations(column):
-    found = ancestors(("paper_table_1", column))
+def test_a_figure_of_the_first_table_leads_back_to_the_annotations(sql, column):
+    rows = {name: rest for name, *rest in traced("paper_table_1", sql)}
+    made_from, annotations = rows[column]
+    assert all(origin.startswith("score_cells.") for origin in made_from)
     for origin in ("narration", "start_timestamp", "verb_class", "all_noun_classes"):
-        assert (ANNOTATIONS, f"EPIC_100_retrieval_test.{origin}") in found
-    assert ("descriptions", "description") in found
-    assert ("audio_embeddings", "vector") in found
+        assert f"EPIC_100_retrieval_test.{origin}" in annotations
+
+
+def test_every_model_and_table_can_be_traced(sql):
+    for name in [*TABLES, *sql]:
+        for _, made_from, annotations in traced(name, sql):
+            assert made_from
+            assert set(annotations) <= set(ANNOTATION_COLUMNS)
+    assert {column: ends for column, _, ends in traced("captions", sql)}["text"]
 
 
 def test_every_annotation_column_is_used():
