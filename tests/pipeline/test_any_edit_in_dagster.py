@@ -23,7 +23,7 @@ from pipelines.jobs import REFRESH
 from resources import expectations
 from resources.tables import TABLES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

@@ -138,7 +138,7 @@ def test_three_sequences(start: Project, edits: list[Edit]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 @hypothesis_settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
 @given(EDITS)
 def test_two_hundred_sequences(start: Project, edits: list[Edit]) -> None:
