@@ -260,7 +260,7 @@ class Project:
             for module in (audio, texts, fingerprints):
                 patch.setattr(module, "build_encoder", self._encoder)
             patch.setattr(engine, "_SAVE_EVERY_S", 0.0)
-            patch.setattr(texts, "_BATCH", 2)
+            patch.setattr(texts, "BATCH", 2)
             patch.setattr("os.fsync", lambda descriptor: None)
             with Ledger.in_folder(settings.cache_dir) as ledger:
                 model = LedgerModel(ledger, FakeSender(ledger, self._answer), ANSWERS_LOOKED_AT)
