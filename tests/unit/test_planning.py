@@ -9,11 +9,12 @@ from support.prompt_files import GRADE, NO_POOL, answer_plainly, make_prompt, te
 
 from assets.descriptions.causes import Before
 from assets.descriptions.planning import InLedger, plan_benchmark, total_price
+from assets.descriptions.prompts import read_prompt_file
 from assets.descriptions.rewriting import build_descriptions, build_requests
 from resources.language_model.ledger import Ledger
 from resources.language_model.prices import Prices, load_prices
 from resources.language_model.providers import open_language_model
-from resources.settings import OpenAISettings
+from resources.settings import PROJECT_ROOT, OpenAISettings
 
 PRICES = load_prices()
 
@@ -75,6 +76,12 @@ def test_a_batch_costs_its_share(tmp_path):
     (online,) = plan(tmp_path, [prompt], texts_of("cut onion"))
     (batch,) = plan(tmp_path, [prompt], texts_of("cut onion"), mode="batch")
     assert batch.price.usd.high == pytest.approx(online.price.usd.high / 2)
+
+
+def test_every_model_of_a_shipped_prompt_has_a_price():
+    files = sorted((PROJECT_ROOT / "prompts").glob("*.yaml"))
+    models = {prompt.model for file in files for prompt in read_prompt_file(file)}
+    assert models and models <= PRICES.models.keys()
 
 
 def test_a_price_list_is_checked(tmp_path):
