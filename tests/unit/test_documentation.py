@@ -38,6 +38,7 @@ COMMON |= {"docker"}
 OUTPUTS = ("outputs/", "sound_approach.duckdb", "report/index.html", "report/listening.html")
 """Made by a run; `test_readme_walk` looks for them after one."""
 READERS_FILES = {
+    "configs/mine.yaml",
     "clotho_captions_evaluation.csv",
     "egomcq.json",
     "roberta-base/vocab.json",
