@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import pytest
+from support.chromium import CHROMIUM, QUIET
 from support.live_project import LiveProject
 
 from resources.lake import Lake
@@ -13,18 +13,6 @@ from resources.tables import SCORES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 BENCHMARK = "epic_sounds"
 PATIENCE_MS = 60_000
 """For one step of the page, on a machine that does other things too."""
