@@ -32,7 +32,9 @@ left_out AS (
 
 SELECT c.benchmark, c.encoder, c.variant, c.relevance_kind, a.item_kind, a.item_id
 FROM cells AS c
-INNER JOIN asked AS a ON a.benchmark = c.benchmark
+INNER JOIN asked AS a
+    ON a.benchmark = c.benchmark
+    AND (a.item_kind = 'question') = (c.relevance_kind = 'question')
 ANTI JOIN scored AS s
     ON s.benchmark = c.benchmark
     AND s.encoder = c.encoder
