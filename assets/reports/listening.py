@@ -24,7 +24,11 @@ TABS = ("all", "gains", "losses", "disagreements")
 
 _QUERIES = """
 WITH scored AS (
-    SELECT * FROM main_query_scores WHERE benchmark IN (SELECT unnest($benchmarks))
+    SELECT * FROM main_query_scores
+    WHERE
+        benchmark IN (SELECT unnest($benchmarks))
+        AND ($metric::VARCHAR IS NULL OR metric = $metric)
+        AND ($metric IS NULL OR direction IS NOT DISTINCT FROM $direction::VARCHAR)
 ), compared AS (
     SELECT
         v.benchmark, v.direction, v.metric, v.query_id, v.text_id, v.text, v.encoder,
@@ -174,8 +178,7 @@ class Listening:
         rows = self._rows(
             f"""{_QUERIES}
             SELECT *, count(*) OVER () AS total FROM queries
-            WHERE metric = $metric AND direction IS NOT DISTINCT FROM $direction
-                AND encoder = $encoder AND variant IS NOT DISTINCT FROM $variant AND {condition}
+            WHERE encoder = $encoder AND variant IS NOT DISTINCT FROM $variant AND {condition}
                 AND ($level = '' OR len(list_filter(levels, lambda l: l.level = $level)) > 0)
                 AND contains(lower(concat_ws(' ', text, description)), lower($words))
             ORDER BY {order} LIMIT {PAGE_ROWS} OFFSET {PAGE_ROWS * wanted.page}
@@ -217,6 +220,8 @@ class Listening:
             f"{_QUERIES} SELECT * FROM ({places}) "  # noqa: S608
             "ORDER BY place, tab, benchmark, direction DESC, metric",
             benchmarks=self._benchmarks,
+            metric=None,
+            direction=None,
         )
         rows = rows.drop_duplicates(["benchmark", "direction", "metric", "text_id"]).head(count)
         found = []
