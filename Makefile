@@ -16,7 +16,7 @@ ui: $(VENV)/.base             ## open Dagster on loopback, with the history of `
 	$(BIN)/sound-approach ui
 
 test: $(VENV)/.all            ## install everything and run the tests that are not slow
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile
 
 slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations
 	$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadfile

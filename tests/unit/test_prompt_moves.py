@@ -6,7 +6,7 @@ from support.lake_fixture import GRADER, LEVELS, TEXTS, build_lake, level_of
 
 from assets.reports.prompt_moves import read_moves
 from resources.sql_models import SQL_FOLDER
-from resources.tables import INFORMATIVENESS, QUERY_SCORES, QUESTIONS, text_id
+from resources.tables import EXCLUSIONS, INFORMATIVENESS, QUERY_SCORES, QUESTIONS, text_id
 from resources.warehouse import WarehouseError, publish
 
 
@@ -19,7 +19,22 @@ def lake(tmp_path_factory):
     other.loc[other["text"] == "cut onion", "level"] = "low"
     both = INFORMATIVENESS.frame(pd.concat([grades, other], ignore_index=True))
     lake.write(INFORMATIVENESS, both, "epic_mir")
+    lake.write(EXCLUSIONS, _with_the_skipped(lake.read(EXCLUSIONS, "epic_mir")), "epic_mir")
     return lake
+
+
+def _with_the_skipped(exclusions):
+    row = {
+        "benchmark": "epic_mir",
+        "item_kind": "text",
+        "item_id": text_id(TEXTS[-1]),
+        "effect": "excluded",
+        "encoder": None,
+        "stage": "descriptions",
+        "reason": "empty",
+        "detail": f"other: {TEXTS[-1]!r}: no level",
+    }
+    return EXCLUSIONS.frame(pd.concat([exclusions.astype(object), pd.DataFrame([row])]))
 
 
 @pytest.fixture(scope="module")
