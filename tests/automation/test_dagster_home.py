@@ -9,6 +9,8 @@ import time
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
+from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from support.sample_project import sample_settings
 
 from pipelines import instance as home_module
@@ -148,3 +150,23 @@ def test_runs_that_another_launcher_put_elsewhere_are_left_to_it(settings, monke
         run = dg.DagsterRun(job_name="refresh", status=dg.DagsterRunStatus.STARTED)
         instance.add_run(run)
         assert fail_dead_runs(instance, settings.dagster_home) == []
+
+
+def test_an_event_finds_the_engine_of_its_file(settings, monkeypatch):
+    made = []
+    for module in (sqlite_event_log, sqlite_run_storage):
+        make = getattr(module.create_engine, "make", module.create_engine)
+
+        def counted(address, make=make, **options):
+            made.append(address)
+            return make(address, **options)
+
+        monkeypatch.setattr(module, "create_engine", counted)
+    prepare_home(settings)
+    with dg.DagsterInstance.get() as instance:
+        run = instance.add_run(dg.DagsterRun(job_name="refresh"))
+        for status in ("one", "two", "three"):
+            instance.report_engine_event(status, run)
+        assert len(instance.all_logs(run.run_id)) == 3
+    of_files = [address for address in made if address.endswith((f"{run.run_id}.db", "runs.db"))]
+    assert len(of_files) == 2
