@@ -21,11 +21,14 @@ def answered(asking):
 
 
 def kills_online(server, folder, ledger_url, count, kills, seed, concurrency=8):
-    """Kill a run at random moments, then let one go to its end."""
+    """Kill a run at random moments after its first request, then let one go to its end."""
     chance = random.Random(seed)
     for _ in range(kills):
+        known = len(server.bodies)
         asking = start(folder, count, ledger_url, base_url=server.url, concurrency=concurrency)
-        time.sleep(chance.uniform(0.02, 0.35))
+        while asking.process.is_alive() and len(server.bodies) == known:
+            time.sleep(0.005)
+        time.sleep(chance.uniform(0.0, 0.1))
         asking.kill()
     return answered(start(folder, count, ledger_url, base_url=server.url, concurrency=concurrency))
 
