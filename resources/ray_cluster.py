@@ -84,6 +84,18 @@ def run_shards(
         _Run(ray, engine, worker, arguments, units, outcome).run()
 
 
+def stay_on_loopback() -> None:
+    """Keep a cluster that this process starts on 127.0.0.1, not on the machine's own address.
+
+    Ray reads the variable when it is imported, and others may have imported it long ago
+    (transformers does, only to see whether it is there): then the value it read is what counts.
+    """
+    from ray._private import ray_constants
+
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
+
+
 @contextmanager
 def connected(engine: RaySettings) -> Iterator[Any]:
     """Ray, connected to the engine's cluster; one of this machine's own where it names none.
@@ -92,10 +104,10 @@ def connected(engine: RaySettings) -> Iterator[Any]:
     """
     require("ray", "engine")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    if engine.address is None:  # Ray would listen on the machine's own address otherwise
-        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     import ray
 
+    if engine.address is None:
+        stay_on_loopback()
     if ray.is_initialized():
         yield ray
         return

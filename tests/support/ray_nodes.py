@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 _ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""The first keeps Ray on loopback; both are read when it is imported."""
+"""For the nodes' processes: the first keeps Ray on loopback."""
 
 
 @contextmanager
@@ -23,6 +23,9 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
         import ray
         from ray.cluster_utils import Cluster
 
+        from resources.ray_cluster import stay_on_loopback
+
+        stay_on_loopback()
         small = {"num_cpus": 1, "object_store_memory": 80_000_000}
         head = {**small, "include_dashboard": False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
