@@ -117,12 +117,6 @@ def test_a_tables_page_shows_what_its_owner_looks_for_first(page, materialized, 
     page.get_by_role("row", name=re.compile("^items by reason")).first.wait_for()
 
 
-def test_a_figures_column_leads_back_to_the_annotations(page, materialized):
-    page.goto("/assets/paper_table_3?view=events")
-    said = page.get_by_role("row", name=re.compile("^columns come from")).first
-    said.get_by_text("EPIC_Sounds_validation.class").first.wait_for(state="attached")
-
-
 def test_a_papers_table_shows_its_query_columns_and_rows(page, materialized, live):
     page.goto("/assets/paper_table_3")
     page.get_by_text("Row count").wait_for()
