@@ -18,8 +18,8 @@ ui: $(VENV)/.base             ## open Dagster on loopback, with the history of `
 test: $(VENV)/.all            ## install everything and run the tests that are not slow
 	$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile
 
-slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations
-	$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadfile
+slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations; the longest come first
+	$(BIN)/python -m pytest -q -m slow --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.all           ## format, lint, types, house rules
 	$(BIN)/ruff format --check .
