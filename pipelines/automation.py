@@ -13,8 +13,9 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
+from pipelines.history import keep_connections
 from pipelines.inputs import fingerprint, unsettled
-from pipelines.instance import fail_dead_runs, hold_history_open, show_alive
+from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.spending import allow
 from resources.cache_users import register
@@ -52,7 +53,7 @@ class TaggedProject(ProjectConfig):
             self._bound_usd = float(run.tags[BUDGET_TAG])
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
-        hold_history_open(settings.dagster_home, run.run_id)
+        keep_connections()
         register(settings)
         benchmark = run.tags.get(PARTITION_TAG)
         if benchmark and run.job_name == REFRESH:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import sqlite3
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
-from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from filelock import FileLock, Timeout
 
+from pipelines.history import keep_connections
 from resources.remote import require
 from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings
 
@@ -25,7 +21,6 @@ STARTING_S = 60.0
 """A run that started less than this ago may not have come to its sign of life yet."""
 
 _signs: dict[Path, FileLock] = {}
-_held: dict[Path, sqlite3.Connection] = {}
 
 
 def prepare_home(settings: Settings) -> Path:
@@ -43,7 +38,7 @@ def prepare_home(settings: Settings) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     os.environ["DAGSTER_HOME"] = str(home)
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
-    keep_engines()
+    keep_connections()
     with FileLock(home / ".setup.lock"):
         file = home / "dagster.yaml"
         text = (file if file.exists() else TEMPLATE).read_text(encoding="utf-8")
@@ -74,46 +69,6 @@ def show_alive(home: Path, run_id: str) -> None:
     lock.acquire(timeout=0)
     _signs[sign] = lock
     atexit.register(_let_go, lock, sign)
-
-
-def hold_history_open(home: Path, run_id: str) -> None:
-    """Keep Dagster's SQLite files of a run open for as long as this process lives.
-
-    Dagster opens and closes them for every event. Whoever closes a file last has SQLite write the
-    journal back and delete it, which takes longer than the event: not while somebody else is there.
-    """
-    keep_engines()
-    history = home / "history"
-    for file in (history / "runs.db", *((history / "runs" / f"{n}.db") for n in ("index", run_id))):
-        if file.exists() and file not in _held:
-            _held[file] = sqlite3.connect(file)
-            _held[file].execute("SELECT 1 FROM sqlite_master").fetchall()
-
-
-def keep_engines() -> None:
-    """Have Dagster's SQLite storage keep one SQLAlchemy engine a file in this process.
-
-    It makes a new one for every event, and so compiles every statement anew: a third of what a run
-    costs in which nothing changed. Its engines hold no connection open, so keeping them changes
-    nothing else. Reaches into one release family of Dagster, which is pinned; a test watches it.
-    """
-    for module in (sqlite_event_log, sqlite_run_storage):
-        make = module.create_engine
-        if not isinstance(make, _KeptEngines):
-            module.create_engine = _KeptEngines(make)  # type: ignore[attr-defined]
-
-
-class _KeptEngines:
-    """Makes an engine the first time that its address is asked for."""
-
-    def __init__(self, make: Callable[..., Any]) -> None:
-        self.make = make
-        self.engines: dict[str, Any] = {}
-
-    def __call__(self, address: str, **options: Any) -> Any:
-        if address not in self.engines:
-            self.engines[address] = self.make(address, **options)
-        return self.engines[address]
 
 
 def fail_dead_runs(instance: dg.DagsterInstance, home: Path) -> list[str]:

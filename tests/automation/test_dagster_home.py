@@ -2,15 +2,15 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.storage.event_log.sqlite import sqlite_event_log
-from dagster._core.storage.runs.sqlite import sqlite_run_storage
 from support.sample_project import sample_settings
 
 from pipelines import instance as home_module
@@ -152,21 +152,23 @@ def test_runs_that_another_launcher_put_elsewhere_are_left_to_it(settings, monke
         assert fail_dead_runs(instance, settings.dagster_home) == []
 
 
-def test_an_event_finds_the_engine_of_its_file(settings, monkeypatch):
-    made = []
-    for module in (sqlite_event_log, sqlite_run_storage):
-        make = getattr(module.create_engine, "make", module.create_engine)
+def test_an_event_finds_its_files_open(settings, monkeypatch):
+    opened, connect = [], sqlite3.dbapi2.connect
 
-        def counted(address, make=make, **options):
-            made.append(address)
-            return make(address, **options)
+    def counted(address, *arguments, **options):
+        opened.append(Path(address).name)
+        return connect(address, *arguments, **options)
 
-        monkeypatch.setattr(module, "create_engine", counted)
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", counted)
     prepare_home(settings)
     with dg.DagsterInstance.get() as instance:
         run = instance.add_run(dg.DagsterRun(job_name="refresh"))
-        for status in ("one", "two", "three"):
+        instance.report_engine_event("one", run)
+        files = {f"{run.run_id}.db", "runs.db"}
+        assert files < set(opened)
+        opened.clear()
+        for status in ("two", "three"):
             instance.report_engine_event(status, run)
         assert len(instance.all_logs(run.run_id)) == 3
-    of_files = [address for address in made if address.endswith((f"{run.run_id}.db", "runs.db"))]
-    assert len(of_files) == 2
+        assert instance.get_run_by_id(run.run_id).job_name == "refresh"
+    assert not files & set(opened)
