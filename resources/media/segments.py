@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from resources.media.decoding import Audio, MediaError, open_audio
+from resources.media.decoding import BLOCK, Audio, MediaError, open_audio
 
 PAST_THE_END = "past the end"
 
@@ -75,8 +75,7 @@ def cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple
         if not open_segments:
             audio.skip_to(waiting[0][0])
         offset = audio.position
-        reach = max([segment.last for segment in open_segments] or [waiting[0][1]])
-        block = audio.read_block(reach - offset)
+        block = audio.read_block(_reach(open_segments, waiting, offset + BLOCK) - offset)
         if not len(block):
             break
         end = offset + len(block)
@@ -96,6 +95,18 @@ def cut(audio: Audio, segments: Sequence[tuple[float, float]]) -> Iterator[tuple
             f"a segment starts at {start:.3f} s, the recording ends at "
             f"{audio.position / audio.sample_rate:.3f} s",
         )
+
+
+def _reach(
+    open_segments: Sequence[_Segment], waiting: Sequence[tuple[int, int, int]], limit: int
+) -> int:
+    """Where segments that overlap one another end: read in one block, they need not be joined."""
+    reach = max((segment.last for segment in open_segments), default=0) or waiting[0][1]
+    for first, last, _ in waiting:
+        if first > reach or reach >= limit:
+            break
+        reach = max(reach, last)
+    return reach
 
 
 def _bounds(rate: int, segments: Sequence[tuple[float, float]]) -> Iterator[tuple[int, int, int]]:
