@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -204,46 +205,41 @@ def _columns(connection: "DuckDBPyConnection") -> dict[str, dg.TableSchema]:
     return {name: dg.TableSchema(found) for name, found in columns.items()}
 
 
-@dg.asset(
+_page = dg.asset(
     deps=[model.name for model in MODELS],
     group_name="reports",
     owners=OWNERS,
     kinds={"html"},
     code_version="1",
 )
+
+
+def _written(page: Path, changed: bool) -> dg.MaterializeResult:
+    return dg.MaterializeResult(
+        metadata={
+            "file": dg.MetadataValue.path(page),
+            "open": dg.MetadataValue.url(page.as_uri()),
+            "megabytes": round(page.stat().st_size / 1e6, 1),
+            "changed": changed,
+        }
+    )
+
+
+@_page
 def report(project: ProjectConfig) -> dg.MaterializeResult:
     """The HTML report: tables, charts, exclusions, provenance, in one file that opens from disk."""
     from assets.reports.report import write_report
 
     settings = project.settings()
     changed = write_report(settings.duckdb_file, settings, settings.report_file)
-    return dg.MaterializeResult(
-        metadata={
-            "file": dg.MetadataValue.path(settings.report_file),
-            "open": dg.MetadataValue.url(settings.report_file.as_uri()),
-            "changed": changed,
-        }
-    )
+    return _written(settings.report_file, changed)
 
 
-@dg.asset(
-    deps=[model.name for model in MODELS],
-    group_name="reports",
-    owners=OWNERS,
-    kinds={"html"},
-    code_version="1",
-)
+@_page
 def listening(project: ProjectConfig) -> dg.MaterializeResult:
     """Chosen queries and what they found, to be heard: one page with its sounds inside."""
     from assets.reports.listening_page import write_listening_page
 
     settings = project.settings()
     changed = write_listening_page(settings.duckdb_file, settings, settings.listening_file)
-    return dg.MaterializeResult(
-        metadata={
-            "file": dg.MetadataValue.path(settings.listening_file),
-            "open": dg.MetadataValue.url(settings.listening_file.as_uri()),
-            "megabytes": round(settings.listening_file.stat().st_size / 1e6, 1),
-            "changed": changed,
-        }
-    )
+    return _written(settings.listening_file, changed)

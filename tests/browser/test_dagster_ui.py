@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from support.chromium import CHROMIUM, QUIET
+from support.chromium import headless_chromium, materialize_all, need_chromium
 from support.live_project import LiveProject
 
 from resources.lake import Lake
 from resources.tables import SCORES
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
-playwright = pytest.importorskip("playwright.sync_api")
 BENCHMARK = "epic_sounds"
 PATIENCE_MS = 60_000
 """For one step of the page, on a machine that does other things too."""
@@ -21,8 +20,7 @@ PATIENCE_MS = 60_000
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     """A new project, in which nothing starts by itself: its prompts never count as settled."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: chromium, chromium-browser or google-chrome")
+    need_chromium()
     project = LiveProject(tmp_path_factory.mktemp("live") / "project")
     for file in (project.folder / "prompts").iterdir():
         file.touch()
@@ -37,10 +35,8 @@ def live(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -56,14 +52,7 @@ def materialized(live, browser):
     """One benchmark, materialized by clicking through the job's own dialog."""
     page = browser.new_context(viewport={"width": 1500, "height": 1000}).new_page()
     page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{live.url}/locations/sound_approach/jobs/refresh")
-    page.get_by_role("button", name="Materialize all").click()
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_text("Select a partition").click()
-    page.get_by_text(BENCHMARK, exact=True).first.click()
-    page.keyboard.press("Escape")
-    dialog.get_by_role("button", name="Launch 1 run").click()
-    page.get_by_text("Launched run").first.wait_for()
+    materialize_all(page, live.url, BENCHMARK)
     page.context.close()
     live.wait_for(
         lambda: any(run.dagster_run.is_finished for run in live.runs(BENCHMARK)), 300, "the run"

@@ -6,7 +6,6 @@ Over the sample, and over the kitchen suite where it is at hand.
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import time
 import urllib.request
 
 import pytest
+from support.chromium import headless_chromium, need_chromium
 from support.command_line import CommandLineRun
 from support.kitchen_project import kitchen_project
 from support.openai_server import OpenAIServer, kitchen_answers
@@ -22,12 +22,8 @@ from support.sample_project import sample_project
 
 from resources.settings import PROJECT_ROOT
 
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(600)]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 VIEWS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "dark")}
 
 
@@ -36,8 +32,7 @@ VIEWS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "dark")}
     params=["sample", pytest.param("kitchen", marks=pytest.mark.real_data)],
 )
 def run(request, tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: chromium, chromium-browser or google-chrome")
+    need_chromium()
     folder = tmp_path_factory.mktemp(request.param) / "project"
     if request.param == "sample":
         yield CommandLineRun(sample_project(folder))
@@ -84,10 +79,8 @@ def addresses(run, server):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

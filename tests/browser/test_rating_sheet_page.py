@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from support.chromium import headless_chromium
 from support.raters import rated_warehouse
 
 from assets.reports.ratings.answers import COLUMNS
@@ -22,8 +22,6 @@ from resources.settings import PROJECT_ROOT, load_settings
 from resources.tables import LEVELS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 CLIPS = 6
 HOSTILE = 'Wash <b>the</b> pan & "lid" </script>'
@@ -55,12 +53,8 @@ def sheet(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")])

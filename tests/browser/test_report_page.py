@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 
 import pytest
+from support.chromium import headless_chromium
 from support.lake_fixture import build_lake
 
 from assets.reports.report import write_report
@@ -13,8 +13,6 @@ from resources.settings import PROJECT_ROOT, load_settings
 from resources.warehouse import publish
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-playwright = pytest.importorskip("playwright.sync_api")
 CONTRAST = """
 () => {
   const luminance = colour => {
@@ -53,12 +51,8 @@ def report(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with headless_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])

@@ -12,13 +12,12 @@ import textwrap
 
 import pytest
 import yaml
-from support.chromium import CHROMIUM, QUIET
+from support.chromium import headless_chromium, materialize_all, need_chromium
 from support.live_project import LiveProject
 
 from resources.settings import PROJECT_ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
-playwright = pytest.importorskip("playwright.sync_api")
 
 BENCHMARK = "epic_sounds"
 PROMPT = "describe_zero_shot"
@@ -45,8 +44,7 @@ NOTEBOOK = """
 @pytest.fixture(scope="module")
 def live(tmp_path_factory):
     """One benchmark; the schedule looks every minute; files count as saved just now for a day."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed: chromium, chromium-browser or google-chrome")
+    need_chromium()
     project = LiveProject(tmp_path_factory.mktemp("uses") / "project")
     config = yaml.safe_load(project.config.read_text())
     config["benchmarks"] = {BENCHMARK: config["benchmarks"][BENCHMARK]}
@@ -82,23 +80,14 @@ def descriptions(live):
 
 def test_first_use_materialize_from_the_ui(live):
     known = len(live.runs(BENCHMARK))
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+    with headless_chromium() as browser:
         page = browser.new_page(viewport={"width": 1500, "height": 1000})
         page.set_default_timeout(120_000)
-        page.goto(f"{live.url}/locations/sound_approach/jobs/refresh")
-        page.get_by_role("button", name="Materialize all").click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_text("Select a partition").click()
-        page.get_by_text(BENCHMARK, exact=True).first.click()
-        page.keyboard.press("Escape")
-        dialog.get_by_role("button", name="Launch 1 run").click()
-        page.get_by_text("Launched run").first.wait_for()
+        materialize_all(page, live.url, BENCHMARK)
         live.wait_for(lambda: len(live.runs(BENCHMARK)) > known, 120, "the run to be there")
         live.wait_for(live.up_to_date, 600, "the run")
         page.goto(f"{live.url}/runs/{live.runs(BENCHMARK)[0].dagster_run.run_id}")
         page.get_by_text("Success", exact=True).first.wait_for()
-        browser.close()
     assert set(descriptions(live)) == {"describe_few_shot", PROMPT}
     assert len(live.published("SELECT * FROM paper_table_3"))
 
