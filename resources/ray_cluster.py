@@ -1,8 +1,11 @@
-"""Units of work on a Ray cluster: one worker a GPU or a share of cores, each set up once.
+"""Units of work on a Ray cluster: one worker a GPU, or a share of cores, each set up once.
 
 Units travel in shards, a worker has one shard at a time, and who is done gets the next. A shard
 whose worker is lost, with its node or alone, is done again by another. One that is lost again is
 taken apart, and a unit that costs three workers is given up, alone.
+
+Whatever goes to a cluster goes through `run_shards`: embeddings by workers that hold encoders, a
+scan of media and the loudness of clips by `over_cluster`, as plain functions.
 """
 
 from __future__ import annotations
@@ -11,13 +14,14 @@ import logging
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
+from resources.parallel import Lost, Result, Spread, Task, on_threads
 from resources.remote import require
-from resources.settings import RaySettings
+from resources.settings import RaySettings, Settings
 
 _LOSSES = 3
 """A unit that was on so many workers when they were lost is given up."""
@@ -35,6 +39,9 @@ class ClusterError(RuntimeError):
 class Worker(Protocol):
     """What is set up once on a GPU or a share of cores. Its class must be importable there."""
 
+    holds_encoder: ClassVar[bool]
+    """Whether it takes a GPU, or the config's share of cores where there is none; else one core."""
+
     def ready(self) -> None:
         """Return when set up."""
         ...
@@ -50,21 +57,13 @@ class _Shard:
     losses: int = 0
 
 
-@dataclass
-class Outcome:
-    """What hears of shards: `done` with what a worker returned, `lost` of a unit given up."""
-
-    done: Callable[[Sequence[Any], Any], None]
-    lost: Callable[[Any, str], None]
+Done = tuple[Sequence[Any], Any]
+"""Some units, and what their worker returned; or one unit that was given up, and `Lost`."""
 
 
 def run_shards(
-    engine: RaySettings,
-    worker: type[Worker],
-    arguments: Sequence[Any],
-    units: Sequence[Any],
-    outcome: Outcome,
-) -> None:
+    engine: RaySettings, worker: type[Worker], arguments: Sequence[Any], units: Sequence[Any]
+) -> Generator[Done]:
     """Have every unit done by some worker, whatever is lost on the way.
 
     Args:
@@ -72,16 +71,52 @@ def run_shards(
         worker: the workers' class.
         arguments: what it is made with.
         units: what is to be done, the largest first for the best balance.
-        outcome: hears of every unit, once.
+
+    Yields:
+        Every unit once, in shards, as they are done. Close the iterator (`contextlib.closing`) to
+        stop early: workers then end.
 
     Raises:
-        ClusterError: the cluster shows no worker for a while.
+        ClusterError: the cluster shows no worker for a while, or a node lacks a file.
         Exception: a worker raised it; what others have in flight is given up.
     """
-    if not units:
-        return
-    with connected(engine) as ray:
-        _Run(ray, engine, worker, arguments, units, outcome).run()
+    if units:
+        yield from _Run(connect(engine), engine, worker, arguments, units).run()
+
+
+def chosen_spread(settings: Settings) -> Spread:
+    """How a config has plain functions done many at once: on its cluster, or by threads."""
+    return over_cluster(settings.engine) if settings.engine else on_threads
+
+
+def over_cluster(engine: RaySettings) -> Spread:
+    """Plain functions done by the cluster's cores; its GPUs are left to encoders."""
+
+    def spread(
+        work: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[Task, Result | Lost]]:
+        with closing(run_shards(engine, FunctionWorker, [work], tasks)) as shards:
+            for units, made in shards:
+                results = [made] if isinstance(made, Lost) else made
+                yield from zip(units, results, strict=True)
+
+    return spread
+
+
+class FunctionWorker:
+    """Does units one after the other by a function (see `Worker`)."""
+
+    holds_encoder: ClassVar[bool] = False
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self.function = work
+
+    def ready(self) -> None:
+        """Nothing is set up."""
+
+    def work(self, units: Sequence[Any]) -> list[Any]:
+        """Each unit's result."""
+        return [self.function(unit) for unit in units]
 
 
 def stay_on_loopback() -> None:
@@ -96,21 +131,23 @@ def stay_on_loopback() -> None:
     ray_constants.ENABLE_RAY_CLUSTER = False
 
 
-@contextmanager
-def connected(engine: RaySettings) -> Iterator[Any]:
-    """Ray, connected to the engine's cluster; one of this machine's own where it names none.
+def connect(engine: RaySettings) -> Any:
+    """Ray, connected to the engine's cluster; to one of this machine's own where it names none.
 
-    A cluster of one's own listens on loopback. Nothing is reported to Ray's makers.
+    It stays connected until the process ends: a run goes there several times. A cluster of one's
+    own listens on loopback, and ends with the process. Nothing is reported to Ray's makers.
+
+    Raises:
+        ClusterError: there is no such cluster.
     """
     require("ray", "engine")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
+    if ray.is_initialized():
+        return ray
     if engine.address is None:
         stay_on_loopback()
-    if ray.is_initialized():
-        yield ray
-        return
     try:
         ray.init(
             engine.address or "local",
@@ -123,10 +160,7 @@ def connected(engine: RaySettings) -> Iterator[Any]:
             f"engine.address {engine.address or 'local'}: no Ray cluster can be reached: {error}. "
             "Does its head run, with the same versions of Ray and Python?"
         ) from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    return ray
 
 
 @dataclass
@@ -136,14 +170,15 @@ class _Run:
     worker: type[Worker]
     arguments: Sequence[Any]
     units: Sequence[Any]
-    outcome: Outcome
     _queue: deque[_Shard] = field(default_factory=deque)
     _starting: dict[Any, Any] = field(default_factory=dict)
     _idle: list[Any] = field(default_factory=list)
     _busy: dict[Any, tuple[Any, _Shard]] = field(default_factory=dict)
     _seen_alive: float = field(default_factory=time.monotonic)
+    _why_none: str = ""
+    """What the last worker that did not come up left behind."""
 
-    def run(self) -> None:
+    def run(self) -> Iterator[Done]:
         """Go on until every unit is done or given up."""
         size = max(1, len(self.units) // (_SHARDS_A_WORKER * max(1, self._capacity())))
         for start in range(0, len(self.units), size):
@@ -154,7 +189,7 @@ class _Run:
                 while self._idle and self._queue:
                     actor, shard = self._idle.pop(), self._queue.popleft()
                     self._busy[actor.work.remote(shard.units)] = (actor, shard)
-                self._wait()
+                yield from self._wait()
         finally:
             for actor in (
                 *self._starting.values(),
@@ -163,19 +198,25 @@ class _Run:
             ):
                 self.ray.kill(actor)
 
+    def _share(self) -> tuple[str, int]:
+        """Of which resource a worker takes how much."""
+        if not self.worker.holds_encoder:
+            return "CPU", 1
+        if self.ray.cluster_resources().get("GPU"):
+            return "GPU", 1
+        return "CPU", self.engine.cpus_per_worker
+
     def _capacity(self) -> int:
         """How many workers the cluster has room for, as it is now."""
-        found = self.ray.cluster_resources()
-        return int(found.get("GPU", 0) or found.get("CPU", 0) // self.engine.cpus_per_worker)
+        resource, share = self._share()
+        return int(self.ray.cluster_resources().get(resource, 0) // share)
 
     def _start_workers(self) -> None:
         alive = len(self._idle) + len(self._busy)
         wanted = min(self._capacity(), len(self._queue) + len(self._busy))
-        if self.ray.cluster_resources().get("GPU", 0):
-            share = {"num_gpus": 1}
-        else:
-            share = {"num_cpus": self.engine.cpus_per_worker}
-        actor_class = self.ray.remote(self.worker).options(**share, max_restarts=0)
+        resource, share = self._share()
+        options = {f"num_{resource.lower()}s": share, "max_restarts": 0}
+        actor_class = self.ray.remote(self.worker).options(**options)
         for _ in range(wanted - alive - len(self._starting)):
             actor = actor_class.remote(*self.arguments)
             self._starting[actor.ready.remote()] = actor
@@ -184,12 +225,13 @@ class _Run:
         elif time.monotonic() - self._seen_alive > _PATIENCE_S:
             raise ClusterError(
                 f"no worker came up in {_PATIENCE_S:.0f} s; the cluster has "
-                f"{self.ray.cluster_resources()}, and a worker wants {share}."
+                f"{self.ray.cluster_resources()}, and a worker wants {share} {resource}. "
+                f"{self._why_none}"
             )
 
-    def _wait(self) -> None:
-        """Take what has finished."""
-        from ray.exceptions import RayActorError, RayTaskError
+    def _wait(self) -> Iterator[Done]:
+        """What has finished."""
+        from ray.exceptions import RayError, RayTaskError
 
         pending = [*self._starting, *self._busy]
         if not pending:
@@ -202,24 +244,40 @@ class _Run:
             )
             try:
                 made = self.ray.get(reference)
-            except RayActorError as error:
+            except RayTaskError as error:
+                raise _told(error) from error
+            except RayError as error:  # the worker is lost, or what it returned, with its node
                 self.ray.kill(actor)  # it may be out of reach only, and would go on alone
                 if shard:
-                    self._lose(shard, str(error))
-            except RayTaskError as error:
-                raise error.as_instanceof_cause() from None
+                    yield from self._lose(shard, _first_line(error))
+                else:
+                    self._why_none = str(error)
             else:
                 self._idle.append(actor)
                 if shard:
-                    self.outcome.done(shard.units, made)
+                    yield shard.units, made
 
-    def _lose(self, shard: _Shard, reason: str) -> None:
+    def _lose(self, shard: _Shard, reason: str) -> Iterator[Done]:
         """Have a lost shard done again: at once, then unit by unit, until a unit is given up."""
         losses = shard.losses + 1
         if losses >= _LOSSES:
             for unit in shard.units:
-                self.outcome.lost(unit, reason.splitlines()[0])
+                yield [unit], Lost(reason)
         elif losses == 1:
             self._queue.appendleft(_Shard(shard.units, losses))
         else:
             self._queue.extendleft(_Shard([unit], losses) for unit in shard.units)
+
+
+def _told(error: Any) -> Exception:
+    """What a worker raised; where that is a node's own lack, in words that say so."""
+    if isinstance(error.cause, FileNotFoundError):
+        return ClusterError(
+            f"{error.cause.filename} is not there on the node {error.ip}: every node needs the "
+            "recordings, and all that the config names, under the same paths."
+        )
+    return error.cause
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

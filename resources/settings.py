@@ -376,12 +376,12 @@ class FailureHookSettings(Strict):
 
 
 class RaySettings(Strict):
-    """Vectors computed on a Ray cluster.
+    """Recordings scanned and measured, and vectors computed, on a Ray cluster.
 
     Attributes:
         address: of the cluster, as Ray takes it; by default one of this machine's own is started.
-        cpus_per_worker: how many cores a worker has, where the cluster has no GPUs; with GPUs it
-            is one worker a GPU.
+        cpus_per_worker: how many cores an encoder's worker has, where the cluster has no GPUs;
+            with GPUs it is one worker a GPU. A scan takes every core alone.
     """
 
     kind: Literal["ray"] = "ray"
@@ -423,7 +423,8 @@ class Settings(Strict):
     vectors: FolderAddress | None = None
     """Where vectors are kept by content, if not in `cache_dir`."""
     engine: RaySettings | None = None
-    """What computes vectors, if not this process: `ray`, or a mapping that says where."""
+    """What reads recordings and computes vectors, if not this process: `ray`, or a mapping that
+    says where."""
     ledger: DatabaseAddress | None = None
     """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
     dagster_storage: DatabaseAddress | None = None

@@ -119,9 +119,15 @@ class Made:
     """False where rows are missing that another run may find: it is then made again."""
 
     @classmethod
-    def whole(cls, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> "Made":
-        """A table that is made whole or not at all: all its rows are new."""
-        return cls(frame, {"wanted": len(frame), "reused": 0, "new": len(frame)}, metadata or {})
+    def whole(
+        cls, frame: pd.DataFrame, metadata: Mapping[str, Any] | None = None, failed: int = 0
+    ) -> "Made":
+        """A table that is made whole or not at all: all its rows are new.
+
+        So many of them may have `failed`: they say why, and another run may do better.
+        """
+        counts = {"wanted": len(frame), "reused": 0, "new": len(frame) - failed, "failed": failed}
+        return cls(frame, counts, metadata or {}, complete=failed == 0)
 
 
 @dataclass(frozen=True)

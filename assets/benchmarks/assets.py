@@ -8,7 +8,7 @@ from assets.benchmarks.adapters import read_annotations, source_stats, source_ve
 from assets.benchmarks.clips import build_clips
 from assets.benchmarks.queries import build_captions, build_relevance
 from assets.benchmarks.questions import build_questions, failed_filters
-from assets.benchmarks.recordings import media_inventory
+from assets.benchmarks.recordings import given_up, media_inventory
 from resources.table_assets import Made, Stage, table_asset
 from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, RELEVANCE
 
@@ -32,19 +32,22 @@ def _annotations_and_media(stage: Stage) -> Any:
 
 
 @table_asset(MEDIA, code_version="1", version=_annotations_and_media)
-def media(stage: Stage) -> pd.DataFrame:
+def media(stage: Stage) -> Made:
     """Find, probe and hash every recording that the annotations name."""
     annotations = read_annotations(stage.settings, stage.benchmark)
     for warning in annotations.warnings:
         stage.log(f"warning: {warning}")
-    return media_inventory(stage.settings, annotations, stage.progress("recordings"))
+    found = media_inventory(stage.settings, annotations, stage.progress("recordings"))
+    return Made.whole(found, failed=given_up(found))
 
 
 @table_asset(CLIPS, reads=[MEDIA], code_version="1", version=_annotations)
-def clips(stage: Stage) -> pd.DataFrame:
+def clips(stage: Stage) -> Made:
     """Place every clip in its recording, cut it at the end, and measure how loud it is."""
     annotations = read_annotations(stage.settings, stage.benchmark)
-    return build_clips(stage.settings, annotations, stage.table(MEDIA), stage.progress("clips"))
+    recordings = stage.table(MEDIA)
+    found = build_clips(stage.settings, annotations, recordings, stage.progress("clips"))
+    return Made.whole(found, failed=given_up(found))
 
 
 @table_asset(CAPTIONS, code_version="1", version=_annotations)

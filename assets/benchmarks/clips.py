@@ -11,6 +11,8 @@ from assets.benchmarks.annotations import Annotations
 from resources.media.inventory import DIGITAL_SILENCE, Progress
 from resources.media.loudness import Loudness, SpansOf, measure_all
 from resources.media.segments import PAST_THE_END
+from resources.parallel import WORKER_LOST
+from resources.ray_cluster import chosen_spread
 from resources.settings import Settings
 from resources.tables import CLIPS, text_id
 
@@ -24,8 +26,8 @@ def build_clips(
     """Place every clip in its recording and measure it.
 
     A clip without a stop ends where its recording does. A clip of an unusable recording, one that
-    starts past the end and one that is digital silence are kept as rows that are not `usable`; one
-    that ends past the end is cut there and `shortened`.
+    starts past the end, one that is digital silence and one that nobody survived measuring are kept
+    as rows that are not `usable`; one that ends past the end is cut there and `shortened`.
 
     Args:
         settings: the config.
@@ -53,6 +55,7 @@ def build_clips(
     loudness = _loudness(settings, clips[listened], progress)
     clips[list(Loudness._fields)] = np.nan
     clips.loc[listened, list(Loudness._fields)] = loudness
+    clips.loc[listened & clips["peak"].isna(), "reason"] = WORKER_LOST
     clips.loc[listened & (clips["peak"] == 0), "reason"] = DIGITAL_SILENCE
     clips["usable"] = clips["reason"].isna()
     clips["benchmark"] = annotations.benchmark
@@ -68,7 +71,7 @@ def _past_the_end(clips: pd.DataFrame) -> pd.Series:
 
 
 def _loudness(settings: Settings, clips: pd.DataFrame, progress: Progress | None) -> np.ndarray:
-    """One row a clip: rms, peak, digital_silence."""
+    """One row a clip: rms, peak, digital_silence; NaN where nobody survived measuring it."""
     spans = list(zip(clips["start_s"], clips["stop_s"], strict=True))
     wanted = {
         str(video_id): SpansOf(
@@ -78,8 +81,10 @@ def _loudness(settings: Settings, clips: pd.DataFrame, progress: Progress | None
         )
         for video_id, group in clips.groupby("video_id")
     }
-    measured = measure_all(wanted, settings.cache_dir, progress)
+    measured = measure_all(wanted, settings.cache_dir, progress, chosen_spread(settings))
+    unknown = Loudness(np.nan, np.nan, np.nan)
     rows = [
-        measured[video_id][span] for video_id, span in zip(clips["video_id"], spans, strict=True)
+        measured[video_id].get(span, unknown)
+        for video_id, span in zip(clips["video_id"], spans, strict=True)
     ]
     return np.array(rows, dtype=float).reshape(len(clips), len(Loudness._fields))

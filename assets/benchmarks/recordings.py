@@ -9,6 +9,8 @@ import pandas as pd
 from assets.benchmarks.annotations import Annotations
 from resources.media.inventory import Progress, Recording, scan
 from resources.media.locating import find_recordings
+from resources.parallel import WORKER_LOST
+from resources.ray_cluster import chosen_spread
 from resources.settings import Settings
 from resources.tables import MEDIA
 
@@ -27,13 +29,23 @@ def media_inventory(
     Raises:
         MediaPatternError: a media pattern of the config can't be used.
     """
-    recordings = scan(locate(settings, annotations), settings.cache_dir, progress)
+    files = locate(settings, annotations)
+    recordings = scan(files, settings.cache_dir, progress, chosen_spread(settings))
     return MEDIA.frame(
         [
             {"benchmark": annotations.benchmark, "video_id": video_id, **_columns(recording)}
             for video_id, recording in recordings.items()
         ]
     )
+
+
+def given_up(found: pd.DataFrame) -> int:
+    """How many recordings, or clips, nobody survived working at: another run tries them again.
+
+    Args:
+        found: a `MEDIA` or a `CLIPS` frame.
+    """
+    return int(found["reason"].str.startswith(WORKER_LOST).sum())
 
 
 def locate(settings: Settings, annotations: Annotations) -> dict[str, Path | None]:

@@ -11,7 +11,9 @@ the same paths.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from assets.embeddings.engine import (
     Engine,
@@ -26,12 +28,12 @@ from assets.embeddings.texts import BATCH, TextEngine, TextVectors, embed_here
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import Encoder, EncoderUnavailable
+from resources.media.addresses import stat_of
 from resources.media.segments import read_segments
-from resources.ray_cluster import ClusterError, Outcome, run_shards
+from resources.parallel import WORKER_LOST, Lost
+from resources.ray_cluster import ClusterError, run_shards
 from resources.settings import RaySettings, Settings
 from resources.vector_store import VectorStore
-
-LOST = "worker lost"
 
 _Recording = Mapping[str, Sequence[Segment]]
 """One unit: a recording's missing segments by encoder."""
@@ -48,6 +50,8 @@ class _Done:
 class EmbeddingWorker:
     """Embeds recordings' segments on one node (see `ray_cluster.Worker`)."""
 
+    holds_encoder: ClassVar[bool] = True
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.encoders: dict[str, Encoder] = {}
@@ -60,6 +64,7 @@ class EmbeddingWorker:
         segments: dict[str, list[Segment]] = {}
         for recording in units:
             for name, wanted in recording.items():
+                stat_of(wanted[0].path)  # a node without it must not take clips for unreadable
                 segments.setdefault(name, []).extend(wanted)
         works = {name: self._work(name, wanted) for name, wanted in segments.items()}
         embed_segments(list(works.values()), read_segments)
@@ -80,6 +85,8 @@ class EmbeddingWorker:
 
 class TextWorker:
     """Embeds texts with one encoder on one node (see `ray_cluster.Worker`)."""
+
+    holds_encoder: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, name: str) -> None:
         self.encoder = _build(settings, name)
@@ -125,29 +132,15 @@ class RayEngine:
         """
         by_name = {work.encoder.name: work for work in works}
         units = _recordings(works)
-        total = sum(map(_size, units))
-        finished = 0
-
-        def advance(recordings: Sequence[_Recording]) -> None:
-            nonlocal finished
+        finished, total = 0, sum(map(_size, units))
+        for recordings, made in run_shards(self.engine, EmbeddingWorker, [self.settings], units):
+            if isinstance(made, Lost):
+                _give_up(by_name, recordings, made)
+            else:
+                _take_over(by_name, made)
             finished += sum(map(_size, recordings))
             if progress:
                 progress(finished, total)
-
-        def done(recordings: Sequence[_Recording], made: _Done) -> None:
-            for name, faults in made.faults.items():
-                by_name[name].faults.update(faults)
-            for name, (reason, remedy) in made.unavailable.items():
-                by_name[name].unavailable = EncoderUnavailable(reason, remedy)
-            advance(recordings)
-
-        def lost(recording: _Recording, reason: str) -> None:
-            for name, segments in recording.items():
-                fault = {s.key: Fault(LOST, f"{s.path}: {reason}") for s in segments}
-                by_name[name].faults.update(fault)
-            advance([recording])
-
-        run_shards(self.engine, EmbeddingWorker, [self.settings], units, Outcome(done, lost))
         for work in works:
             self._check(work)
 
@@ -179,25 +172,39 @@ class RayTextEngine:
         batches = [dict(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
 
         finished = 0
-
-        def done(units: Sequence[Mapping[str, str]], unavailable: tuple[str, str] | None) -> None:
-            nonlocal finished
-            if unavailable:
-                raise EncoderUnavailable(*unavailable)
-            finished += sum(map(len, units))
-            report(finished, len(items))
-
-        def lost(batch: Mapping[str, str], reason: str) -> None:
-            raise ClusterError(
-                f"encoder {encoder.name}: every worker that embedded {len(batch)} texts, the first "
-                f"{next(iter(batch.values()))!r}, was lost: {reason}"
-            )
-
         arguments = [self.settings, encoder.name]
-        run_shards(self.engine, TextWorker, arguments, batches, Outcome(done, lost))
+        with closing(run_shards(self.engine, TextWorker, arguments, batches)) as shards:
+            for done, unavailable in shards:
+                if isinstance(unavailable, Lost):
+                    raise ClusterError(
+                        f"encoder {encoder.name}: every worker that embedded {len(done[0])} texts, "
+                        f"the first {next(iter(done[0].values()))!r}, was lost: "
+                        f"{unavailable.reason}"
+                    )
+                if unavailable:
+                    raise EncoderUnavailable(*unavailable)
+                finished += sum(map(len, done))
+                report(finished, len(items))
         vectors = store.read(missing)
         _tell_unseen(store, len(missing) - len(vectors))
         return vectors
+
+
+def _take_over(by_name: Mapping[str, Work], made: _Done) -> None:
+    """Note what a shard's worker says of its segments."""
+    for name, faults in made.faults.items():
+        by_name[name].faults.update(faults)
+    for name, (reason, remedy) in made.unavailable.items():
+        by_name[name].unavailable = EncoderUnavailable(reason, remedy)
+
+
+def _give_up(by_name: Mapping[str, Work], recordings: Sequence[_Recording], lost: Lost) -> None:
+    """Name every segment of the recordings that nobody survived."""
+    for recording in recordings:
+        for name, segments in recording.items():
+            by_name[name].faults.update(
+                {s.key: Fault(WORKER_LOST, f"{s.path}: {lost.reason}") for s in segments}
+            )
 
 
 def chosen_text_engine(settings: Settings) -> TextEngine:

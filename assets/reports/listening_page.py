@@ -17,9 +17,9 @@ from assets.reports.pages import TEMPLATES, environment, hash_of, write_page
 from assets.reports.rankings import TOP, Rankings, sounds_of
 from resources.media.decoding import MediaError
 from resources.media.excerpts import as_mp3, data_url, read_excerpt
-from resources.media.inventory import in_parallel
 from resources.media.segments import resample
 from resources.media.spectrograms import spectrogram
+from resources.parallel import on_threads
 from resources.settings import Settings
 from resources.warehouse import reading
 
@@ -154,7 +154,7 @@ def _sounds(
         wanted[clip["sound"]] = place
     sounds = {key: held[key] for key in wanted if key in held}
     new = [(key, place) for key, place in wanted.items() if key not in sounds]
-    sounds |= {key: sound for (key, _), sound in in_parallel(_sound, new)}
+    sounds |= {key: sound for (key, _), sound in on_threads(_sound, new)}
     return sounds
 
 

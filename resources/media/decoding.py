@@ -29,9 +29,12 @@ class MediaError(ValueError):
     """A recording can't be used: `reason` in a few fixed words, `detail` in full."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
+        super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
 
 
 class Audio(Protocol):

@@ -6,18 +6,16 @@ usable only if its audio decodes as far as the header says, and is not digital s
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
 from resources.media.addresses import content_hash, stat_of
 from resources.media.decoding import DAMAGED, Audio, MediaError, open_audio
 from resources.media.memory import MediaMemory
+from resources.parallel import WORKER_LOST, Lost, Spread, on_threads
 
 MISSING = "missing media"
 DIGITAL_SILENCE = "digital silence"
@@ -27,9 +25,6 @@ _TOLERANCE_S = 0.1
 
 Progress = Callable[[int, int], None]
 """Called with (done, of)."""
-
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -53,14 +48,20 @@ class Recording:
 
 
 def scan(
-    files: Mapping[str, Path | None], cache_dir: Path, progress: Progress | None = None
+    files: Mapping[str, Path | None],
+    cache_dir: Path,
+    progress: Progress | None = None,
+    spread: Spread = on_threads,
 ) -> dict[str, Recording]:
     """Probe recordings in parallel; those unchanged since an earlier scan are not read again.
+
+    A recording that nobody survived probing is not remembered: the next scan tries it again.
 
     Args:
         files: by video id, the recording's file, or None where there is none.
         cache_dir: the folder in which results are remembered.
         progress: told how many recordings are done, of how many.
+        spread: how many are probed at once.
     """
     done: dict[str, Recording] = {}
     with MediaMemory(cache_dir) as memory:
@@ -71,12 +72,18 @@ def scan(
                 done[video_id] = known
             elif path:
                 unknown.append((video_id, path))
+        unknown.sort(key=lambda task: stat_of(task[1])[0], reverse=True)
         report = progress or (lambda done, of: None)
         report(len(done), len(files))
-        for (video_id, path), (stat, content, probed) in in_parallel(_read, unknown):
-            memory.remember_file(path, stat, content)
-            memory.remember_probe(content, astuple(probed))
-            done[video_id] = Recording(path, content, probed)
+        for (video_id, path), read in spread(_read, unknown):
+            if isinstance(read, Lost):
+                given_up = Probe(reason=WORKER_LOST, detail=f"{path}: {read.reason}")
+                done[video_id] = Recording(path, None, given_up)
+            else:
+                stat, content, probed = read
+                memory.remember_file(path, stat, content)
+                memory.remember_probe(content, astuple(probed))
+                done[video_id] = Recording(path, content, probed)
             report(len(done), len(files))
     return {video_id: done[video_id] for video_id in files}
 
@@ -88,20 +95,6 @@ def probe(path: Path) -> Probe:
             return _probe(audio)
     except MediaError as error:
         return Probe(reason=error.reason, detail=error.detail)
-
-
-def in_parallel(
-    work: Callable[[_Task], _Result], tasks: Iterable[_Task]
-) -> Iterator[tuple[_Task, _Result]]:
-    """Run work in one thread a core (decoding leaves Python), yielding results as they come."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = {pool.submit(work, task): task for task in tasks}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:
-            for future in futures:
-                future.cancel()
 
 
 def _known(memory: MediaMemory, path: Path | None) -> Recording | None:

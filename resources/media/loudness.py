@@ -11,9 +11,10 @@ import numpy as np
 
 from resources.media.addresses import content_hash
 from resources.media.decoding import MediaError
-from resources.media.inventory import Progress, in_parallel
+from resources.media.inventory import Progress
 from resources.media.memory import MediaMemory
 from resources.media.segments import read_segments
+from resources.parallel import Lost, Spread, on_threads
 
 CHANGED = "changed since the scan"
 Span = tuple[float, float]
@@ -46,7 +47,10 @@ def measure(samples: np.ndarray) -> Loudness:
 
 
 def measure_all(
-    wanted: Mapping[str, SpansOf], cache_dir: Path, progress: Progress | None = None
+    wanted: Mapping[str, SpansOf],
+    cache_dir: Path,
+    progress: Progress | None = None,
+    spread: Spread = on_threads,
 ) -> dict[str, dict[Span, Loudness]]:
     """Measure clips of many recordings in parallel; what was measured before is not decoded.
 
@@ -54,6 +58,10 @@ def measure_all(
         wanted: by video id, the spans to measure.
         cache_dir: the folder in which results are remembered.
         progress: told how many recordings are done, of how many.
+        spread: how many recordings are measured at once.
+
+    Returns:
+        By video id and span. What nobody survived measuring is not there.
 
     Raises:
         MediaError: a recording changed since it was scanned, so that its scan says nothing of it.
@@ -71,9 +79,11 @@ def measure_all(
         done = len(wanted) - len(tasks)
         report(done, len(wanted))
         _refuse_changed(memory, [recording for _, recording in tasks])
-        for (video_id, recording), measured in in_parallel(_measure, tasks):
-            memory.remember_loudness(recording.content_hash, measured.items())
-            results[video_id].update(measured)
+        tasks.sort(key=_seconds, reverse=True)
+        for (video_id, recording), measured in spread(_measure, tasks):
+            if not isinstance(measured, Lost):
+                memory.remember_loudness(recording.content_hash, measured.items())
+                results[video_id].update(measured)
             done += 1
             report(done, len(wanted))
     return results
@@ -91,6 +101,10 @@ def _refuse_changed(memory: MediaMemory, recordings: Sequence[SpansOf]) -> None:
                 f"{recording.path} is not what it was when it was scanned; materialize `media` "
                 f"again, then this",
             )
+
+
+def _seconds(task: tuple[str, SpansOf]) -> float:
+    return sum(stop - start for start, stop in task[1].spans)
 
 
 def _measure(task: tuple[str, SpansOf]) -> dict[Span, Loudness]:

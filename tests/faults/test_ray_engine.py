@@ -9,25 +9,31 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from support.media_files import truncate
 from support.ray_nodes import Marker, ray_cluster
 from support.sample_project import sample_project
 
 from assets.benchmarks.adapters import read_annotations
 from assets.benchmarks.clips import build_clips
-from assets.benchmarks.recordings import media_inventory
+from assets.benchmarks.recordings import locate, media_inventory
 from assets.embeddings import ray_engine
 from assets.embeddings.audio import embed_clips
 from assets.embeddings.engine import Segment, Work
-from assets.embeddings.ray_engine import LOST, RayEngine, chosen_engine, chosen_text_engine
+from assets.embeddings.ray_engine import RayEngine, chosen_engine, chosen_text_engine
 from assets.embeddings.texts import embed_texts
 from resources import ray_cluster as cluster_module
-from resources.ray_cluster import ClusterError, Outcome, run_shards
+from resources.media.addresses import stat_of
+from resources.media.decoding import MediaError
+from resources.media.loudness import SpansOf, _measure
+from resources.parallel import WORKER_LOST, Lost
+from resources.ray_cluster import ClusterError, over_cluster, run_shards
 from resources.sample import write_sample
 from resources.settings import RaySettings, SettingsError, load_settings
 from resources.tables import text_id
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
 BENCHMARK = "epic_sounds"
+DAMAGED = "S01_01"
 UNITS = [f"unit{number:02}" for number in range(48)]
 
 
@@ -39,55 +45,86 @@ def cluster():
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
-    """The sample, synthesised."""
+    """The sample, synthesised, with one recording that breaks off."""
     found = load_settings(sample_project(tmp_path_factory.mktemp("sample") / "project"))
     write_sample(found.sample)
+    truncate(locate(found, read_annotations(found, BENCHMARK))[DAMAGED])
     return found
 
 
-class Heard:
-    """What a run tells."""
-
-    def __init__(self):
-        self.done, self.lost = Counter(), {}
-        self.outcome = Outcome(self.hear, lambda unit, reason: self.lost.update({unit: reason}))
-
-    def hear(self, units, made):
-        assert made == [unit.upper() for unit in units]
-        self.done.update(units)
+def spread_units(units, folder, pause_s=0, **engine):
+    """What became of units on a cluster: how often each was done, and those given up."""
+    done, lost = Counter(), []
+    for shard, made in run_shards(RaySettings(**engine), Marker, [folder, pause_s], units):
+        if isinstance(made, Lost):
+            lost += shard
+        else:
+            assert made == [unit.upper() for unit in shard]
+            done.update(shard)
+    return done, lost
 
 
 @pytest.mark.slow
 def test_every_unit_is_done_on_a_node_on_loopback(cluster, tmp_path):
     import ray
 
-    heard = Heard()
-    run_shards(RaySettings(), Marker, [tmp_path, 0], UNITS, heard.outcome)
-    assert heard.done == Counter(UNITS)
+    assert spread_units(UNITS, tmp_path) == (Counter(UNITS), [])
     nodes = [node for node in ray.nodes() if node["Alive"]]
     assert [node["NodeManagerAddress"] for node in nodes] == ["127.0.0.1"] * 3
 
 
 @pytest.mark.slow
 def test_a_poison_unit_is_given_up_alone(cluster, tmp_path):
-    heard = Heard()
     units = [*UNITS[:20], "poison", *UNITS[20:]]
-    run_shards(RaySettings(), Marker, [tmp_path, 0], units, heard.outcome)
-    assert heard.done == Counter(UNITS)
-    assert list(heard.lost) == ["poison"]
+    assert spread_units(units, tmp_path) == (Counter(UNITS), ["poison"])
 
 
 @pytest.mark.slow
 def test_an_error_of_the_code_is_no_loss(cluster, tmp_path):
     with pytest.raises(ValueError, match="a fault of the code"):
-        run_shards(RaySettings(), Marker, [tmp_path, 0], ["fault"], Heard().outcome)
+        spread_units(["fault"], tmp_path)
 
 
 @pytest.mark.slow
 def test_a_cluster_without_room_for_a_worker_says_so(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_module, "_PATIENCE_S", 1)
     with pytest.raises(ClusterError, match="no worker came up"):
-        run_shards(RaySettings(cpus_per_worker=9), Marker, [tmp_path, 0], UNITS, Heard().outcome)
+        spread_units(UNITS, tmp_path, cpus_per_worker=9)
+
+
+@pytest.mark.slow
+def test_a_cluster_scans_and_measures_what_one_process_does(cluster, settings, tmp_path):
+    annotations = read_annotations(settings, BENCHMARK)
+    shared = settings.model_copy(update={"cache_dir": tmp_path, "engine": RaySettings()})
+    progress = []
+    media = media_inventory(shared, annotations, lambda *counts: progress.append(counts))
+    clips = build_clips(shared, annotations, media)
+    assert media.equals(media_inventory(settings, annotations))
+    assert clips.equals(build_clips(settings, annotations, media))
+    assert progress == [(done, len(media)) for done in range(len(media) + 1)]
+    reasons = media.set_index("video_id")["reason"].dropna()
+    assert list(reasons.index) == [DAMAGED]
+    assert reasons[DAMAGED].startswith("damaged: ")
+    assert set(clips.loc[clips["video_id"] == DAMAGED, "reason"]) == {"damaged"}
+
+
+@pytest.mark.slow
+def test_a_recording_that_a_node_has_not_is_a_fault_of_the_cluster(cluster, settings, tmp_path):
+    """Otherwise its clips would be taken for unreadable."""
+    absent = tmp_path / "absent.wav"
+    with pytest.raises(ClusterError, match=r"absent\.wav is not there on the node 127\.0\.0\.1"):
+        list(over_cluster(RaySettings())(stat_of, [absent]))
+    work = Work(Encoder(), segments(absent), lambda keys, vectors: None)
+    with pytest.raises(ClusterError, match=r"absent\.wav is not there"):
+        RayEngine(settings, RaySettings())([work], None)
+
+
+@pytest.mark.slow
+def test_an_error_of_media_comes_back_as_it_was(cluster, settings):
+    path = locate(settings, read_annotations(settings, BENCHMARK))[DAMAGED]
+    with pytest.raises(MediaError, match=r"^damaged: ") as raised:
+        list(over_cluster(RaySettings())(_measure, [("", SpansOf(path, "", [(0.0, 1e4)]))]))
+    assert raised.value.reason == "damaged"
 
 
 @pytest.mark.slow
@@ -144,11 +181,9 @@ def test_of_a_lost_node_only_what_was_in_flight_is_done_twice(cluster, tmp_path)
 
     thread = threading.Thread(target=lose)
     thread.start()
-    heard = Heard()
-    run_shards(RaySettings(), Marker, [tmp_path, 0.15], UNITS, heard.outcome)
+    became = spread_units(UNITS, tmp_path, pause_s=0.15)
     thread.join()
-    assert heard.done == Counter(UNITS)
-    assert heard.lost == {}
+    assert became == (Counter(UNITS), [])
     times = Counter(file.name.partition(".")[0] for file in tmp_path.iterdir())
     assert set(times) == set(UNITS)
     shard = len(UNITS) // (cluster_module._SHARDS_A_WORKER * 3)
@@ -171,19 +206,19 @@ def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path
     settings = load_settings(sample_project(tmp_path / "project"))
     work = Work(Encoder(), segments("a.wav", "poison.wav"), lambda keys, vectors: None)
 
-    def run(engine, worker, arguments, units, outcome):
+    def run(engine, worker, arguments, units):
         store = ray_engine.VectorStore(settings.vectors_dir, Encoder.fingerprint)
         for unit in units:
             if unit["stub"][0].path.name == "poison.wav":
-                outcome.lost(unit, "the process ended")
+                yield [unit], Lost("the process ended")
                 continue
             store.add([s.key for s in unit["stub"]], np.ones((3, 2), np.float32))
-            outcome.done([unit], ray_engine._Done({"stub": {}}))
+            yield [unit], ray_engine._Done({"stub": {}})
 
     monkeypatch.setattr(ray_engine, "run_shards", run)
     RayEngine(settings, RaySettings())([work], None)
     assert set(work.faults) == {f"poison.wav{number}" for number in range(3)}
-    assert {fault.reason for fault in work.faults.values()} == {LOST}
+    assert {fault.reason for fault in work.faults.values()} == {WORKER_LOST}
     assert "poison.wav: the process ended" in work.faults["poison.wav0"].detail
 
 
@@ -193,9 +228,7 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         ray_engine,
         "run_shards",
-        lambda engine, worker, arguments, units, outcome: outcome.done(
-            units, ray_engine._Done({"stub": {}})
-        ),
+        lambda engine, worker, arguments, units: [(units, ray_engine._Done({"stub": {}}))],
     )
     with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):
         RayEngine(settings, RaySettings())([work], None)

@@ -22,13 +22,13 @@ from support.ray_nodes import ray_cluster
 from assets.embeddings.engine import Segment, Work, embed_segments
 from resources.encoders.protocol import Window
 from resources.media.segments import read_segments
-from resources.ray_cluster import Outcome, run_shards
+from resources.parallel import Lost
+from resources.ray_cluster import run_shards
 from resources.settings import RaySettings
 from resources.vector_store import VectorStore
 
 RATE = 8000
 CLIPS_A_RECORDING = 50
-NEVER = Outcome(lambda units, made: None, lambda unit, reason: print(f"lost: {reason}"))
 
 
 class Burner:
@@ -50,6 +50,8 @@ class Burner:
 
 class BurningWorker:
     """A node's worker, with the stub in place of a config's encoders."""
+
+    holds_encoder = True
 
     def __init__(self, store: Path, cost_s: float) -> None:
         self.store = store
@@ -107,7 +109,8 @@ def main() -> None:
             with ray_cluster(nodes):
                 start = time.perf_counter()
                 store = folder / f"nodes{nodes}"
-                run_shards(RaySettings(), BurningWorker, [store, cost_s], units, NEVER)
+                for _, made in run_shards(RaySettings(), BurningWorker, [store, cost_s], units):
+                    assert not isinstance(made, Lost), made
                 seconds = time.perf_counter() - start
             one = seconds if nodes == 1 else one
             print(

@@ -4,21 +4,31 @@ import base64
 import io
 import json
 import re
+import threading
+import time
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import soundfile
+import yaml
 from support.command_line import CommandLineRun
 from support.kitchen_project import kitchen_project
 from support.openai_server import OpenAIServer, kitchen_answers
+from support.poison import EMBEDDING, LOUDNESS, SCAN, STEPS, begun, poisoned
+from support.ray_nodes import ray_cluster
 from support.real_data import real_data
+from support.same_tables import assert_same_rows, assert_same_tables
 
 from assets.reports.ratings.drawing import draw_items, read_candidates
 from assets.reports.ratings.sheet import write_sheet
 from assets.reports.ratings.storage import RatingsFolder
 from resources.lake import Lake
+from resources.parallel import WORKER_LOST
+from resources.tables import AUDIO_EMBEDDINGS, CLIPS, EXCLUSIONS, MEDIA
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
 
 KEY = "sk-this-key-must-appear-nowhere"
 
@@ -121,3 +131,112 @@ def test_the_key_is_nowhere_on_disk_or_in_the_output(run):
     for file in folder.rglob("*"):
         if file.is_file():
             assert KEY.encode() not in file.read_bytes(), file
+
+
+# ---------------------------------------------------------------------------------- Ray cluster
+
+POISON = {SCAN: "K04_02", LOUDNESS: "K05_02", EMBEDDING: "K04_04"}
+"""By step, the recording that every worker dies of."""
+POOR = "epic_mir"
+"""The benchmark that this is tried with."""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with ray_cluster(nodes=3) as running:
+        yield running
+
+
+def on_cluster(folder, run, cluster, environment=None, **changes):
+    """A project of its own that shares nothing with the run in one process."""
+    config = kitchen_project(
+        folder,
+        run.server.url,
+        engine={"kind": "ray", "address": cluster.address},
+        **changes,
+    )
+    return CommandLineRun(config, run.server, environment=environment)
+
+
+@needs_ray
+def test_a_cluster_of_three_nodes_makes_the_tables_of_one_process(run, cluster, tmp_path):
+    together = on_cluster(tmp_path, run, cluster)
+    lakes = [Lake(one.settings.lake_dir) for one in (run, together)]
+    assert assert_same_tables(*lakes) >= 3 * len(run.settings.benchmarks)
+
+
+@pytest.fixture(scope="module")
+def poor(run, cluster, tmp_path_factory):
+    """A run with recordings that kill; of three nodes one is lost in each of two steps.
+
+    The last on this cluster, therefore.
+    """
+    folder = tmp_path_factory.mktemp("poor")
+    marks = folder / "marks"
+    marks.mkdir()
+
+    def lose():
+        for step, node in zip((SCAN, EMBEDDING), list(cluster.worker_nodes), strict=True):
+            while len(begun(marks, step)) < 3:
+                time.sleep(0.02)
+            cluster.remove_node(node, allow_graceful=False)
+
+    thread = threading.Thread(target=lose, daemon=True)
+    thread.start()
+    benchmarks = yaml.safe_load(run.config.read_text())["benchmarks"]
+    done = on_cluster(
+        folder,
+        run,
+        cluster,
+        environment=poisoned(POISON, marks),
+        benchmarks={POOR: benchmarks[POOR]},
+    )
+    assert not thread.is_alive()
+    done.begun = {step: begun(marks, step) for step in STEPS}
+    return done
+
+
+def rows(run, model):
+    return Lake(run.settings.lake_dir).read(model, POOR)
+
+
+@pytest.fixture(scope="module")
+def lost(run):
+    """By step, the clips of the recording that kills there."""
+    clips = rows(run, CLIPS)
+    return {step: set(clips.loc[clips["video_id"] == POISON[step], "clip_id"]) for step in STEPS}
+
+
+@needs_ray
+def test_recordings_that_kill_are_named_with_their_clips(poor, lost):
+    assert {step: len(clips) for step, clips in lost.items()} == dict.fromkeys(STEPS, 24)
+    reasons = rows(poor, MEDIA).set_index("video_id")["reason"]
+    assert reasons[POISON[SCAN]].startswith(f"{WORKER_LOST}: ")
+    named = rows(poor, EXCLUSIONS)
+    named = named[(named["item_kind"] == "clip") & (named["reason"] == WORKER_LOST)]
+    assert named.groupby("stage")["item_id"].agg(set).to_dict() == {
+        "benchmarks": lost[SCAN] | lost[LOUDNESS],
+        "embeddings": lost[EMBEDDING],
+    }
+
+
+@needs_ray
+@pytest.mark.parametrize("model", [MEDIA, CLIPS, AUDIO_EMBEDDINGS], ids=lambda model: model.name)
+def test_all_others_are_finished_and_published_as_by_one_process(run, poor, lost, model):
+    names = set().union(POISON.values(), *lost.values())
+    column = "video_id" if model is MEDIA else "clip_id"
+    alone, together = (rows(one, model) for one in (run, poor))
+    others = [
+        frame[~frame[column].isin(names)].reset_index(drop=True) for frame in (alone, together)
+    ]
+    assert_same_rows(*others, model.name)
+    assert len(others[0]) < len(alone)
+    assert poor.value("SELECT count(*) FROM scores") > 0
+
+
+@needs_ray
+@pytest.mark.parametrize("step", STEPS)
+def test_only_what_a_lost_node_was_at_is_done_twice(poor, step):
+    times = poor.begun[step].copy()
+    assert times.pop(POISON[step]) == 3
+    assert sum(times.values()) - len(times) <= (step != LOUDNESS)

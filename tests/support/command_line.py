@@ -16,10 +16,11 @@ class CommandLineRun:
         done: the last finished process, with its output.
     """
 
-    def __init__(self, config, server=None, api_key="sk-test"):
+    def __init__(self, config, server=None, api_key="sk-test", environment=None):
         self.config = config
         self.server = server
-        self.environment = {**os.environ, "OPENAI_API_KEY": api_key, "COLUMNS": "100"}
+        more = {"OPENAI_API_KEY": api_key, "COLUMNS": "100", **(environment or {})}
+        self.environment = {**os.environ, **more}
         self.settings = load_settings(config)
         self.again()
 

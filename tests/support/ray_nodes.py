@@ -42,6 +42,8 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
 class Marker:
     """Leaves a file for each unit that it does; a unit named `poison` ends its process."""
 
+    holds_encoder = True
+
     def __init__(self, folder: Path, pause_s: float) -> None:
         self.folder = folder
         self.pause_s = pause_s

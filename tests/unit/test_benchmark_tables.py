@@ -12,6 +12,8 @@ from support.benchmark_files import (
 from support.media_files import RATE, noise, truncate, write_audio, write_video
 from support.real_data import real_data
 
+from assets.benchmarks import clips as clip_tables
+from assets.benchmarks import recordings
 from assets.benchmarks.adapters import (
     check_sources,
     read_annotations,
@@ -22,6 +24,7 @@ from assets.benchmarks.clips import build_clips
 from assets.benchmarks.exclusions import benchmark_exclusions
 from assets.benchmarks.questions import build_questions
 from assets.benchmarks.recordings import media_inventory
+from resources.parallel import WORKER_LOST, Lost, on_threads
 
 
 def tables(settings, benchmark="epic_mir"):
@@ -104,6 +107,27 @@ def test_a_second_run_gives_the_same_tables(kitchen):
         assert one.equals(other)
 
 
+@pytest.mark.parametrize(("step", "module"), [("scan", recordings), ("loudness", clip_tables)])
+def test_what_nobody_survived_working_at_is_named_and_tried_again(
+    kitchen, monkeypatch, step, module
+):
+    def spread(work, tasks):
+        for task, result in on_threads(work, tasks):
+            yield task, Lost("the process ended") if task[0] == "P01_01" else result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "chosen_spread", lambda settings: spread)
+        media, clips, exclusions = tables(kitchen)
+    assert set(clips.filter(like="P01_01", axis=0)["reason"]) >= {WORKER_LOST}
+    assert clips["usable"].sum() == 0
+    assert recordings.given_up(media) == (step == "scan")
+    assert recordings.given_up(clips) == (clips["reason"] == WORKER_LOST).sum()
+    assert_sums_add_up(media, clips, exclusions)
+    again = tables(kitchen)
+    assert recordings.given_up(again[0]) == recordings.given_up(again[1]) == 0
+    assert again[1]["usable"].sum() == 2
+
+
 def test_without_any_media_everything_is_reported_missing(tmp_path):
     given = epic_sounds(tmp_path, [sound_row("P01_01_0"), sound_row("P01_02_0")])
     settings = settings_for(tmp_path, {"epic_sounds": given}, media=[])
@@ -139,9 +163,9 @@ def test_the_official_annotations_without_their_audio(tmp_path):
     }
     settings = settings_for(tmp_path, given)
     assert check_sources(settings) == []
-    for benchmark, recordings, rows in (("epic_mir", 138, 9_668), ("epic_sounds", 137, 8_035)):
+    for benchmark, videos, rows in (("epic_mir", 138, 9_668), ("epic_sounds", 137, 8_035)):
         media, clips, exclusions = tables(settings, benchmark)
-        assert (len(media), len(clips)) == (recordings, rows)
+        assert (len(media), len(clips)) == (videos, rows)
         assert set(clips["reason"]) == {"missing media"}
         assert_sums_add_up(media, clips, exclusions)
 
