@@ -273,7 +273,7 @@ def _told(error: Any) -> Exception:
     """What a worker raised; where that is a node's own lack, in words that say so."""
     if isinstance(error.cause, FileNotFoundError):
         return ClusterError(
-            f"{error.cause.filename} is not there on the node {error.ip}: every node needs the "
+            f"{error.cause.filename} is not there for {_first_line(error)}: every node needs the "
             "recordings, and all that the config names, under the same paths."
         )
     return error.cause

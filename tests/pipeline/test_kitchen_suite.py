@@ -214,7 +214,7 @@ def test_recordings_that_kill_are_named_with_their_clips(poor, lost):
     assert reasons[POISON[SCAN]].startswith(f"{WORKER_LOST}: ")
     named = rows(poor, EXCLUSIONS)
     named = named[(named["item_kind"] == "clip") & (named["reason"] == WORKER_LOST)]
-    assert named.groupby("stage")["item_id"].agg(set).to_dict() == {
+    assert named.groupby("stage", observed=True)["item_id"].agg(set).to_dict() == {
         "benchmarks": lost[SCAN] | lost[LOUDNESS],
         "embeddings": lost[EMBEDDING],
     }
@@ -239,4 +239,5 @@ def test_all_others_are_finished_and_published_as_by_one_process(run, poor, lost
 def test_only_what_a_lost_node_was_at_is_done_twice(poor, step):
     times = poor.begun[step].copy()
     assert times.pop(POISON[step]) == 3
-    assert sum(times.values()) - len(times) <= (step != LOUDNESS)
+    in_flight = 0 if step == LOUDNESS else 1
+    assert sum(times.values()) - len(times) <= in_flight
