@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from resources.lake import Lake
 from resources.table_model import Column, TableModel
 
 _BAD_VALUES_SHOWN = 5
+_SOURCE = "lake"
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,31 @@ def _column_expectations(column: Column) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _failures(frame: pd.DataFrame, model: TableModel) -> list[str]:
+    context = _context()
+    import great_expectations as gx
+
+    suite = gx.ExpectationSuite(
+        name=model.name,
+        expectations=[getattr(gx.expectations, kind)(**given) for kind, given in _suite(model)],
+    )
+    try:
+        batch = (
+            context.data_sources.add_pandas(_SOURCE)
+            .add_dataframe_asset(model.name)
+            .add_batch_definition_whole_dataframe("all rows")
+            .get_batch(batch_parameters={"dataframe": _plain(frame)})
+        )
+        if batch.validate(suite, result_format="BOOLEAN_ONLY").success:
+            return []
+        results = batch.validate(suite).results  # now with the rows, which takes longer to find
+    finally:
+        context.data_sources.delete(_SOURCE)  # a source keeps the rows it was given
+    return [_sentence(result) for result in results if not result.success]
+
+
+@cache
+def _context() -> Any:
+    """One for all tables that a process judges: to set one up takes as long as to judge a table."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -136,18 +163,7 @@ def _failures(frame: pd.DataFrame, model: TableModel) -> list[str]:
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    suite = gx.ExpectationSuite(
-        name=model.name,
-        expectations=[getattr(gx.expectations, kind)(**given) for kind, given in _suite(model)],
-    )
-    batch = (
-        context.data_sources.add_pandas("lake")
-        .add_dataframe_asset(model.name)
-        .add_batch_definition_whole_dataframe("all rows")
-        .get_batch(batch_parameters={"dataframe": _plain(frame)})
-    )
-    results = batch.validate(suite).results
-    return [_sentence(result) for result in results if not result.success]
+    return context
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
