@@ -18,6 +18,7 @@ import dagster as dg
 import pytest
 import yaml
 from support.live_project import LiveProject
+from support.recorded_edit import FOLLOWS, LINE, PROMPT, edit, edit_back
 
 from resources.lake import Lake
 from resources.settings import PROJECT_ROOT
@@ -25,11 +26,6 @@ from resources.tables import TABLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-PROMPT = "describe_zero_shot"
-FOLLOWS = (
-    "      - Say what makes the sound and how it sounds: water pours, metal clinks, a motor hums.\n"
-)
-RECORDED = "      - Name the material that sounds, where the text implies one.\n"
 UNTOUCHED = {
     "media",
     "clips",
@@ -72,17 +68,6 @@ def settled(live):
     live.wait_for(live.up_to_date, PATIENCE_S, "all benchmarks to be up to date")
 
 
-def edit(live):
-    file = live.prompt(PROMPT)
-    assert FOLLOWS in file.read_text()
-    file.write_text(file.read_text().replace(FOLLOWS, FOLLOWS + RECORDED))
-
-
-def edit_back(live):
-    file = live.prompt(PROMPT)
-    file.write_text(file.read_text().replace(RECORDED, ""))
-
-
 def published(live):
     """Everything published that an edit of the prompt is to change, and the rest."""
     rows = live.published(
@@ -108,11 +93,11 @@ def computed(counts):
     return {name for name, of_table in counts.items() if of_table["new"] + of_table["stale"]}
 
 
-def told(live, since=0):
-    """What the user's command was told, without the first ones."""
+def told(live, *runs):
+    """What the user's command was told of these runs."""
     file = live.folder / "told.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines[since:]]
+    messages = map(json.loads, file.read_text().splitlines() if file.exists() else [])
+    return [message for message in messages if message["run_id"] in runs]
 
 
 def test_the_first_tick_materializes_everything(live):
@@ -126,7 +111,7 @@ def test_the_first_tick_materializes_everything(live):
 
 def test_an_edit_is_published_and_nothing_else_is_computed(live, capsys):
     before, edited = published(live), time.time()
-    edit(live)
+    edit(live.prompts)
     live.wait_for(live.up_to_date, PATIENCE_S, "the edit's tables")
     took = live.settings.duckdb_file.stat().st_mtime - edited
     with capsys.disabled():
@@ -140,7 +125,7 @@ def test_an_edit_is_published_and_nothing_else_is_computed(live, capsys):
         assert counts["descriptions"]["failed"] == 0
         assert 0 < counts["text_embeddings"]["new"] <= counts["descriptions"]["wanted"] / 2
 
-    edit_back(live)
+    edit_back(live.prompts)
     live.wait_for(live.up_to_date, PATIENCE_S, "the tables from before")
     assert published(live) == before
     for counts in last_counts(live).values():
@@ -149,11 +134,11 @@ def test_an_edit_is_published_and_nothing_else_is_computed(live, capsys):
 
 def test_all_is_killed_in_a_run_and_a_prompt_edited_while_it_is_down(live):
     before = published(live)
-    edit(live)
+    edit(live.prompts)
     live.wait_for(lambda: _started(live), PATIENCE_S, "a run")
     live.stop()
     assert any(not run.is_finished for run in _newest(live))
-    edit_back(live)
+    edit_back(live.prompts)
     live.start()
     live.wait_for(live.up_to_date, PATIENCE_S, "everything, after the crash")
     assert published(live) == before
@@ -164,8 +149,8 @@ def test_all_is_killed_in_a_run_and_a_prompt_edited_while_it_is_down(live):
 
 
 def test_a_run_that_fails_once_is_tried_again(live):
-    start, known = time.time(), len(told(live))
-    edit(live)
+    start = time.time()
+    edit(live.prompts)
     live.wait_for(lambda: _started(live), PATIENCE_S, "a run")
     run = _started(live)[0]
     os.kill(_process_of(live, run), signal.SIGKILL)
@@ -174,10 +159,10 @@ def test_a_run_that_fails_once_is_tried_again(live):
         record.dagster_run.status for record in live.runs(run.tags["dagster/partition"], start)
     ]
     assert statuses == [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    live.wait_for(lambda: told(live, known), 60, "somebody to be told")
-    (message,) = told(live, known)
-    assert (message["run_id"], message["started_by"]) == (run.run_id, "inputs_changed")
-    edit_back(live)
+    live.wait_for(lambda: told(live, run.run_id), 60, "somebody to be told")
+    (message,) = told(live, run.run_id)
+    assert message["started_by"] == "inputs_changed"
+    edit_back(live.prompts)
 
 
 def test_a_new_prompt_file_and_its_deletion(live):
@@ -207,7 +192,6 @@ def test_a_file_saved_half_written_keeps_the_last_valid_version(live):
 
 def test_an_edit_without_recorded_answers_fails_and_waits_after_four_times(live):
     before, start, new = published(live), time.time(), live.prompt("describe_unheard")
-    known = len(told(live))
     text = live.prompt(PROMPT).read_text().replace(f"id: {PROMPT}", "id: describe_unheard")
     new.write_text(text.replace("water pours", "nobody listens") + "\nbenchmarks: [epic_sounds]\n")
     live.wait_for(lambda: "failed 4 times" in live.sensor_says(), 600, "the sensor to give up")
@@ -220,8 +204,9 @@ def test_an_edit_without_recorded_answers_fails_and_waits_after_four_times(live)
         )
     assert "no recorded answer: choose a provider" in repr(failures)
     assert published(live) == before
-    live.wait_for(lambda: len(told(live, known)) == 4, 60, "all failures to be told")
-    for message in told(live, known):
+    failed = [run.dagster_run.run_id for run in runs]
+    live.wait_for(lambda: len(told(live, *failed)) == 4, 60, "all failures to be told")
+    for message in told(live, *failed):
         assert (message["benchmark"], message["step"]) == ("epic_sounds", "descriptions")
         assert "no recorded answer: choose a provider" in message["error"]
     new.unlink()
@@ -317,5 +302,5 @@ def _process_of(live, run):
 def test_the_recorded_edit_is_that_of_the_sample():
     """This file's edit is the one that the sample has answers for."""
     readme = (PROJECT_ROOT / "resources" / "sample" / "README.md").read_text()
-    assert RECORDED.strip() in readme
+    assert LINE.strip() in readme
     assert FOLLOWS.strip() in readme

@@ -14,18 +14,13 @@ import pytest
 import yaml
 from support.chromium import headless_chromium, materialize_all, need_chromium
 from support.live_project import LiveProject
+from support.recorded_edit import PROMPT, edit, edit_back
 
 from resources.settings import PROJECT_ROOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 BENCHMARK = "epic_sounds"
-PROMPT = "describe_zero_shot"
-LINE = "      - Name the material that sounds, where the text implies one.\n"
-"""An edit that the sample has recorded answers for, and the line that it follows."""
-FOLLOWS = (
-    "      - Say what makes the sound and how it sounds: water pours, metal clinks, a motor hums.\n"
-)
 NOTEBOOK = """
     import sys, time, duckdb
     while True:
@@ -63,16 +58,6 @@ def change_settle(live, seconds):
     live.config.write_text(yaml.safe_dump(config))
 
 
-def edit(live):
-    file = live.prompt(PROMPT)
-    file.write_text(file.read_text().replace(FOLLOWS, FOLLOWS + LINE))
-
-
-def edit_back(live):
-    file = live.prompt(PROMPT)
-    file.write_text(file.read_text().replace(LINE, ""))
-
-
 def descriptions(live):
     rows = live.published("SELECT variant, text_id, description FROM descriptions")
     return {name: set(map(tuple, group.to_numpy())) for name, group in rows.groupby("variant")}
@@ -95,7 +80,7 @@ def test_first_use_materialize_from_the_ui(live):
 def test_second_use_the_schedule_picks_up_an_edited_prompt(live):
     before, known = descriptions(live), len(live.runs(BENCHMARK))
     live.stop_sensor()
-    edit(live)
+    edit(live.prompts)
     change_settle(live, 0)
     live.wait_for(lambda: len(live.runs(BENCHMARK)) > known, 300, "the schedule's next minute")
     live.wait_for(live.up_to_date, 600, "the schedule's run")
@@ -112,7 +97,7 @@ def test_second_use_the_schedule_picks_up_an_edited_prompt(live):
 def test_third_use_query_the_results_during_a_run(live):
     """Each query sees the tables from before the run or those from after it, whole."""
     change_settle(live, 86400)
-    edit_back(live)
+    edit_back(live.prompts)
     query = [sys.executable, "-c", textwrap.dedent(NOTEBOOK), str(live.settings.duckdb_file)]
     run = [sys.executable, "-m", "pipelines.cli", "run", "--config", str(live.config)]
     with subprocess.Popen(query, stdout=subprocess.PIPE, text=True) as notebook:

@@ -7,6 +7,7 @@ import sys
 import pytest
 import yaml
 from support.command_line import CommandLineRun
+from support.recorded_edit import edit
 from support.s3 import s3_server
 from support.sample_project import sample_project
 
@@ -19,10 +20,6 @@ from resources.warehouse import query
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 BENCHMARK = "epic_sounds"
-FOLLOWS = (
-    "      - Say what makes the sound and how it sounds: water pours, metal clinks, a motor hums.\n"
-)
-RECORDED = "      - Name the material that sounds, where the text implies one.\n"
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +68,7 @@ def test_a_second_run_recomputes_nothing_and_uploads_nothing(run, server):
 
 def test_an_edit_stopped_while_it_is_written_leaves_the_old_tables_and_ends_well_later(run, server):
     before = scores(run)
-    prompt = run.config.parent.parent / "prompts" / "describe_zero_shot.yaml"
-    prompt.write_text(prompt.read_text().replace(FOLLOWS, FOLLOWS + RECORDED))
+    edit(run.config.parent.parent / "prompts")
     server.cut_at = f"PUT /bucket/project/lake/scores/{BENCHMARK}.parquet ".encode()
     try:
         said = run.again(expect=1)

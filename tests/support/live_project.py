@@ -53,9 +53,14 @@ class LiveProject:
         """The config as it is now."""
         return load_settings(self.config)
 
+    @property
+    def prompts(self) -> Path:
+        """The folder of its prompts."""
+        return self.folder / "prompts"
+
     def prompt(self, name: str) -> Path:
         """A prompt's file."""
-        return self.folder / "prompts" / f"{name}.yaml"
+        return self.prompts / f"{name}.yaml"
 
     def start(self) -> None:
         """Start web server and daemon, and wait until they answer."""
