@@ -6,6 +6,7 @@ with, so an edit made while everything was down, a failed run, a revert, a new o
 need no case of their own.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -50,7 +51,7 @@ class TaggedProject(ProjectConfig):
         if run is None or context.instance is None:
             return
         if BUDGET_TAG in run.tags:
-            self._bound_usd = float(run.tags[BUDGET_TAG])
+            self._bound_usd = _usd(run.tags[BUDGET_TAG])
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
         keep_connections()
@@ -59,6 +60,20 @@ class TaggedProject(ProjectConfig):
         if benchmark and run.job_name == REFRESH:
             tags = {INPUTS_TAG: fingerprint(settings, benchmark)}
             context.instance.add_run_tags(run.run_id, tags)
+
+
+def _usd(tag: str) -> float:
+    """The bound that a person, or the sensor, wrote into a run's tag."""
+    try:
+        usd = float(tag)
+    except ValueError:
+        usd = math.nan
+    if not 0 <= usd < math.inf:
+        raise SettingsError(
+            f"the run's tag {BUDGET_TAG} is {tag!r}: give it an amount of USD, such as 0.50, or "
+            "launch the run without it"
+        )
+    return usd
 
 
 @dataclass(frozen=True)

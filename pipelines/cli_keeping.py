@@ -94,8 +94,10 @@ def gc(
     elif dry_run:
         console.print(f"{total} could be freed; without --dry-run they are.")
     else:
-        for garbage in found.garbage:
-            garbage.remove()
+        try:
+            found.delete()
+        except TidyingError as error:
+            raise stop(str(error)) from error
         console.print(f"{total} freed.")
 
 

@@ -44,6 +44,16 @@ class Survey:
     elsewhere: list[str]
     answers_unused: int
 
+    def delete(self) -> None:
+        """Delete what was found, a kind at a time, as long as nobody has started a run since.
+
+        Raises:
+            TidyingError: somebody has; what comes after stays.
+        """
+        for one in self.garbage:
+            _stop_if_running(self.users)
+            one.remove()
+
 
 def survey(settings: Settings, days: int) -> Survey:
     """Look through lake, vectors and runs; nothing is deleted.

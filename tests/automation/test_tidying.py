@@ -202,6 +202,20 @@ def test_nothing_is_deleted_beside_a_run(settings, tmp_path):
     survey(settings, 0)
 
 
+def test_a_run_that_started_since_stops_what_is_left_to_delete(settings):
+    store = stored(settings)
+    embedded(settings, "one", KEYS[:2])
+    found = survey(settings, 0)
+    settings.dagster_home.mkdir()
+    show_alive(settings.dagster_home, "a-run")
+    with pytest.raises(TidyingError, match="run a-run is under way"):
+        found.delete()
+    assert store.known(KEYS) == set(KEYS)
+    home_module._signs.pop(settings.dagster_home / "alive" / "a-run.lock").release()
+    found.delete()
+    assert store.known(KEYS) == set(KEYS[:2])
+
+
 # ----------------------------------------------------------------------------- old runs
 
 

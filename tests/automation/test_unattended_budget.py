@@ -101,3 +101,12 @@ def test_a_run_keeps_the_smaller_of_both_budgets(project):
     assert settings.bounded(None).language_model.budget_usd == 0.5
     project.materialize(**{BUDGET_TAG: "0"})
     assert project.server.requests == 0
+
+
+def test_a_bound_that_is_no_amount_stops_the_run_and_is_named(project):
+    for tag in ("fifty cents", "-1", "nan", "inf", ""):
+        with pytest.raises(dg.DagsterError) as caught:
+            project.materialize(**{BUDGET_TAG: tag})
+        said = f"tag {BUDGET_TAG} is '{tag}': give it an amount of USD"
+        assert said in str(caught.value.__cause__)
+    assert project.server.requests == 0
