@@ -7,7 +7,7 @@ the docs. The tables themselves are declared in `tables.py`; nothing here knows 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -123,7 +123,7 @@ class TableModel:
         Raises:
             TableError: a column is missing, of another type, or empty where it must not be.
         """
-        table = self._lenient_arrow(frame)
+        table = self._lenient_arrow(frame, self.names)
         for column in self.columns:
             nulls = table[column.name].null_count
             if nulls and not column.nullable:
@@ -134,11 +134,11 @@ class TableModel:
                 )
         return table.cast(self.schema)
 
-    def _lenient_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        fields = [column.arrow.with_nullable(True) for column in self.columns]
+    def _lenient_arrow(self, frame: pd.DataFrame, names: Sequence[str]) -> pa.Table:
+        fields = [self.column(name).arrow.with_nullable(True) for name in names]
         try:
             table = pa.Table.from_pandas(
-                frame[self.names], schema=pa.schema(fields), preserve_index=False
+                frame[list(names)], schema=pa.schema(fields), preserve_index=False
             )
         except (pa.ArrowInvalid, pa.ArrowTypeError, KeyError) as error:
             raise TableError(f"table {self.name}: {error}") from error
@@ -162,8 +162,9 @@ class TableModel:
     def version(self, frame: pd.DataFrame) -> str:
         """Content hash of a conforming frame: equal rows give equal versions."""
         digest = hashlib.sha256(f"{self.name}:{len(frame)}".encode())
-        table = self._lenient_arrow(frame)
-        for name in self.version_columns or self.names:
+        names = self.version_columns or self.names
+        table = self._lenient_arrow(frame, names)
+        for name in names:
             digest.update(name.encode())
             _update(digest, table[name])
         return digest.hexdigest()

@@ -8,7 +8,7 @@ merges them; if two do, parts overlap for a while, and nothing is lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -75,7 +75,12 @@ class VectorStore:
                 f"{self.folder.place('')}: {vectors.shape} is not one finite vector for each of "
                 f"{len(keys)} keys"
             )
-        self._write(dict(zip(keys, vectors, strict=True)))
+        values = pa.array(vectors.astype(np.float32).ravel())
+        columns = [
+            pa.array(keys, pa.string()),
+            pa.FixedSizeListArray.from_arrays(values, vectors.shape[1]),
+        ]
+        self._write(pa.table(columns, names=["key", "vector"]))
         self._merge_small_parts()
 
     def _parts(self) -> dict[str, int]:
@@ -95,12 +100,12 @@ class VectorStore:
             except FileNotFoundError:
                 continue  # another process merged parts since they were listed: look again
 
-    def _write(self, vectors: Mapping[str, Vector]) -> str:
-        """Write one part, sorted by key, under a name made from its keys."""
-        keys = sorted(vectors)
-        rows = np.stack([vectors[key] for key in keys]).astype(np.float32)
-        values = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
-        table = pa.table({"key": pa.array(keys, pa.string()), "vector": values})
+    def _write(self, rows: pa.Table) -> str:
+        """Write one part, a key once and sorted, under a name made from its keys."""
+        keys = rows["key"].to_pandas()
+        last = keys[~keys.duplicated(keep="last")].sort_values()
+        table = rows.take(pa.array(last.index))
+        keys = last.tolist()
         part = f"part-{canonical_hash(keys)[:16]}.parquet"
         self.folder.write(
             part,
@@ -117,7 +122,7 @@ class VectorStore:
             return
         with suppress(FileNotFoundError):
             tables = [self.folder.read(part, _read_part) for part in small]
-            merged = self._write(_by_key(pa.concat_tables(tables)))
+            merged = self._write(pa.concat_tables(tables))
             for part in small:
                 if part != merged:
                     self.folder.remove(part)
@@ -161,7 +166,3 @@ def _values(column: pa.ChunkedArray) -> Any:
 
 def _read_part(source: Any) -> pa.Table:
     return pq.read_table(source, partitioning=None)
-
-
-def _by_key(table: pa.Table) -> dict[str, Vector]:
-    return dict(zip(_values(table["key"]), _values(table["vector"]), strict=True))

@@ -44,7 +44,7 @@ def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
         stage.benchmark,
         stage.table(CLIPS),
         stage.table(MEDIA),
-        previous=stage.previous(AUDIO_EMBEDDINGS),
+        previous=stage.previous(AUDIO_EMBEDDINGS, ["clip_id", "encoder", "seed"]),
         progress=stage.progress("clips"),
         engine=chosen_engine(stage.settings),
     )
@@ -71,7 +71,7 @@ def text_embeddings(stage: Stage) -> Made:
         stage.settings,
         stage.benchmark,
         texts,
-        previous=stage.previous(TEXT_EMBEDDINGS),
+        previous=stage.previous(TEXT_EMBEDDINGS, ["text_id", "encoder"]),
         progress=stage.progress,
         engine=chosen_text_engine(stage.settings),
     )
@@ -81,8 +81,9 @@ def text_embeddings(stage: Stage) -> Made:
 @table_check(AUDIO_EMBEDDINGS, blocking=True)
 def no_training_recording_is_embedded(stage: Stage) -> list[str]:
     """A recording that an encoder was fitted on must never be scored with it."""
+    embedded = stage.lake.columns(AUDIO_EMBEDDINGS, stage.benchmark, ["clip_id", "encoder"])
     offending = training_clips_embedded(
-        stage.settings, stage.table(CLIPS), stage.table(MEDIA), stage.table(AUDIO_EMBEDDINGS)
+        stage.settings, stage.table(CLIPS), stage.table(MEDIA), embedded
     )
     return [f"{row.encoder}: {row.clip_id} of {row.video_id}" for row in offending.itertuples()]
 

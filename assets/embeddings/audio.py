@@ -7,11 +7,12 @@ decoding anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from assets.embeddings.counting import count
@@ -23,7 +24,7 @@ from resources.encoders.catalog import (
     fused_encoders,
     single_encoders,
 )
-from resources.encoders.late_fusion import fuse, fused_key
+from resources.encoders.late_fusion import fuse_rows
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
 from resources.keys import ClipContent
@@ -34,6 +35,12 @@ from resources.vector_store import VectorStore
 
 TRAINING_SPLIT = "training split"
 NO_VECTOR = "no vector"
+
+_HEARD = ["content_hash", "start_s", "stop_s", "seed"]
+"""The columns that say what is heard, in the order of `ClipContent`."""
+_NO_ROWS = pd.DataFrame(
+    columns=["clip_id", "encoder", "seed", "crop_rule", "key", "vector"], dtype=object
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,7 @@ class _EncoderResult:
     another run would find it no more than this one.
     """
 
-    rows: list[dict[str, Any]]
+    rows: pd.DataFrame
     exclusions: list[dict[str, Any]]
     made: Collection[str] = ()
     failed: int = 0
@@ -61,10 +68,10 @@ class _EncoderResult:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What one encoder that computes is to embed: wanted (clip, seed, segment), known and not."""
+    """What one encoder that computes is to embed: `wanted` (see `_wanted`), known and not."""
 
     encoder: Encoder
-    wanted: list[tuple[str, int, Segment]]
+    wanted: pd.DataFrame
     known: dict[str, Vectors]
     work: Work
     store: VectorStore
@@ -88,7 +95,8 @@ def embed_clips(
         benchmark: the partition.
         clips: table `clips`.
         media: table `media`.
-        previous: the last `audio_embeddings`, to tell new from stale rows.
+        previous: the last `audio_embeddings` (`clip_id, encoder, seed`), to tell new from stale
+            rows.
         read_segments: where samples come from, if not from the media files.
         progress: called after each clip with clips done and clips to do.
         engine: what computes the missing vectors.
@@ -114,9 +122,8 @@ def embed_clips(
     for name, fused in fused_encoders(settings).items():
         by_name[name] = _fuse(name, fused, by_name)
     results = list(by_name.values())
-    embeddings = AUDIO_EMBEDDINGS.frame(
-        {"benchmark": benchmark, **row} for result in results for row in result.rows
-    )
+    rows = pd.concat([result.rows for result in results if len(result.rows)] or [_NO_ROWS])
+    embeddings = AUDIO_EMBEDDINGS.frame(rows.assign(benchmark=benchmark))
     exclusions = EMBEDDING_EXCLUSIONS.frame(
         {"benchmark": benchmark, **row} for result in results for row in result.exclusions
     )
@@ -146,7 +153,7 @@ def wanted_keys(
     """
     located = _located(clips, media)
     heard = located[~located["content_hash"].isin(encoder.training_recordings)]
-    return {segment.key for _, _, segment in _segments(encoder, seeds, heard)}
+    return set(_wanted(encoder, seeds, heard)["key"])
 
 
 def _located(clips: pd.DataFrame, media: pd.DataFrame) -> pd.DataFrame:
@@ -155,25 +162,35 @@ def _located(clips: pd.DataFrame, media: pd.DataFrame) -> pd.DataFrame:
     return clips[clips["usable"]].merge(media[columns], on="video_id", how="left")
 
 
-def _segments(
-    encoder: Encoder, seeds: tuple[int, ...], clips: pd.DataFrame
-) -> list[tuple[str, int, Segment]]:
-    """Each clip under each seed."""
-    return [
-        (str(clip.clip_id), seed, _segment(encoder, clip, seed))
-        for clip in clips.itertuples()
-        for seed in seeds
+def _wanted(encoder: Encoder, seeds: tuple[int, ...], clips: pd.DataFrame) -> pd.DataFrame:
+    """Each located clip under each seed, with columns `seed` and `key`; rows may be millions."""
+    wanted = clips.loc[clips.index.repeat(len(seeds))].reset_index(drop=True)
+    wanted["seed"] = np.tile(np.array(seeds, dtype=int), len(clips))
+    wanted["key"] = [
+        _key(encoder, _content(encoder, *heard))
+        for heard in wanted[_HEARD].itertuples(index=False, name=None)
     ]
+    return wanted
+
+
+def _key(encoder: Encoder, clip: ClipContent) -> str:
+    return clip.key(encoder.window.applied(clip.stop_s - clip.start_s), encoder.fingerprint)
+
+
+def _content(encoder: Encoder, recording: str, start: float, stop: float, seed: int) -> ClipContent:
+    """What an encoder hears of a clip (see `_HEARD`)."""
+    placed_by = seed if encoder.window.depends_on_seed(stop - start) else None
+    return ClipContent(recording, start, stop, placed_by)
 
 
 def _plan(encoder: Encoder, settings: Settings, clips: pd.DataFrame) -> _Plan:
     """What an encoder that computes is to embed; known vectors are read from the store."""
     trained_on = clips["content_hash"].isin(encoder.training_recordings)
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    wanted = _segments(encoder, settings.seeds, clips[~trained_on])
-    known = store.read({segment.key for _, _, segment in wanted})
-    missing = {segment.key: segment for _, _, segment in wanted if segment.key not in known}
-    work = Work(encoder, list(missing.values()), store.add)
+    wanted = _wanted(encoder, settings.seeds, clips[~trained_on])
+    known = store.read(wanted["key"])
+    missing = wanted[~wanted["key"].isin(known.keys())].drop_duplicates("key")
+    work = Work(encoder, _segments(encoder, missing), store.add)
     return _Plan(encoder, wanted, known, work, store, list(clips.loc[trained_on, "clip_id"]))
 
 
@@ -184,19 +201,14 @@ def _collect(plan: _Plan) -> _EncoderResult:
         return _unavailable(encoder.name, work.unavailable.reason, work.unavailable.remedy)
     made = {segment.key for segment in work.segments} - work.faults.keys()
     vectors = plan.known | plan.store.read(made)
-    failed = {clip: work.faults[s.key] for clip, _, s in plan.wanted if s.key in work.faults}
-    rows = [
-        {
-            "clip_id": clip_id,
-            "encoder": encoder.name,
-            "seed": seed,
-            "crop_rule": encoder.window.rule,
-            "key": segment.key,
-            "vector": vectors[segment.key],
-        }
-        for clip_id, seed, segment in plan.wanted
-        if clip_id not in failed
-    ]
+    faulty = plan.wanted[plan.wanted["key"].isin(work.faults.keys())]
+    failed = {
+        clip_id: work.faults[key]
+        for clip_id, key in zip(faulty["clip_id"], faulty["key"], strict=True)
+    }
+    rows = plan.wanted.loc[~plan.wanted["clip_id"].isin(failed), ["clip_id", "seed", "key"]]
+    rows = rows.assign(encoder=encoder.name, crop_rule=encoder.window.rule)
+    rows["vector"] = rows["key"].map(vectors.__getitem__)
     exclusions = [
         _exclusion("clip", clip_id, encoder.name, TRAINING_SPLIT, "its recording was fitted on")
         for clip_id in plan.trained_on
@@ -208,40 +220,27 @@ def _collect(plan: _Plan) -> _EncoderResult:
 
 
 def _unavailable(name: str, reason: str, detail: str) -> _EncoderResult:
-    return _EncoderResult([], [_exclusion("encoder", name, name, reason, detail)])
+    return _EncoderResult(_NO_ROWS, [_exclusion("encoder", name, name, reason, detail)])
 
 
 def _fuse(
     name: str, settings: LateFusionSettings, by_name: Mapping[str, _EncoderResult]
 ) -> _EncoderResult:
     """Rows of an encoder made of others; a clip that one of them lacks is excluded."""
-    parts = {part: {(r["clip_id"], r["seed"]): r for r in by_name[part].rows}
-             for part in settings.weights}  # fmt: skip
-    absent = [part for part, rows in parts.items() if not rows]
+    absent = [part for part in settings.weights if by_name[part].rows.empty]
     if absent:
         return _unavailable(name, "part unavailable", f"{', '.join(absent)} has no vectors here")
-    everything = {item: None for rows in parts.values() for item in rows}
-    complete = [item for item in everything if all(item in rows for rows in parts.values())]
-    fused = [
-        {
-            "clip_id": clip_id,
-            "encoder": name,
-            "seed": seed,
-            "crop_rule": " | ".join(rows[clip_id, seed]["crop_rule"] for rows in parts.values()),
-            "key": fused_key(
-                {p: rows[clip_id, seed]["key"] for p, rows in parts.items()}, settings
-            ),
-            "vector": fuse(
-                {p: rows[clip_id, seed]["vector"] for p, rows in parts.items()}, settings.weights
-            ),
-        }
-        for clip_id, seed in complete
-    ]
-    missing = {clip_id for clip_id, _ in everything.keys() - set(complete)} | {
-        row["item_id"] for part in parts for row in by_name[part].exclusions
-    }
+    parts = {part: by_name[part].rows.set_index(["clip_id", "seed"]) for part in settings.weights}
+    fused = fuse_rows(parts, settings)
+    rules = (rows["crop_rule"].loc[fused.index] for rows in parts.values())
+    crop_rules = [" | ".join(both) for both in zip(*rules, strict=True)]
+    missing = {
+        clip_id
+        for rows in parts.values()
+        for clip_id, _ in rows.index[~rows.index.isin(fused.index)]
+    } | {row["item_id"] for part in parts for row in by_name[part].exclusions}
     return _EncoderResult(
-        fused,
+        fused.assign(encoder=name, crop_rule=crop_rules).reset_index(),
         [
             _exclusion("clip", clip_id, name, NO_VECTOR, "not all fused encoders have one")
             for clip_id in sorted(missing)
@@ -254,21 +253,12 @@ def _look_up(
 ) -> _EncoderResult:
     """Rows of an encoder that was computed elsewhere; a clip without a vector is excluded."""
     vectors = encoder.audio_vectors(benchmark, clips["clip_id"])
-    rows = [
-        {
-            "clip_id": clip_id,
-            "encoder": encoder.name,
-            "seed": seed,
-            "crop_rule": Precomputed.CROP_RULE,
-            "key": vector_key(vector),
-            "vector": vector,
-        }
-        for clip_id, vector in vectors.items()
-        for seed in seeds
-    ]
+    rows = pd.DataFrame({"clip_id": list(vectors), "vector": list(vectors.values())}, dtype=object)
+    rows = rows.assign(encoder=encoder.name, crop_rule=Precomputed.CROP_RULE)
+    rows["key"] = rows["vector"].map(vector_key)
     absent = [clip_id for clip_id in clips["clip_id"] if clip_id not in vectors]
     return _EncoderResult(
-        rows,
+        rows.merge(pd.DataFrame({"seed": list(seeds)}), how="cross"),
         [
             _exclusion("clip", clip_id, encoder.name, NO_VECTOR, f"none in {encoder.audio_file}")
             for clip_id in absent
@@ -276,19 +266,18 @@ def _look_up(
     )
 
 
-def _segment(encoder: Encoder, clip: Any, seed: int) -> Segment:
-    """One clip under one seed, as the engine takes it, under its content key."""
-    duration_s = clip.stop_s - clip.start_s
-    placed_by = seed if encoder.window.depends_on_seed(duration_s) else None
-    content = ClipContent(clip.content_hash, clip.start_s, clip.stop_s, placed_by)
-    return Segment(
-        content.key(encoder.window.applied(duration_s), encoder.fingerprint),
-        Path(clip.path),
-        int(clip.sample_rate),
-        clip.start_s,
-        clip.stop_s,
-        content.draw(),
-    )
+def _segments(encoder: Encoder, missing: pd.DataFrame) -> list[Segment]:
+    """Wanted rows as the engine takes them; those of a recording share its path."""
+    paths = {path: Path(path) for path in missing["path"].unique()}
+    names = ["key", "path", "sample_rate", *_HEARD]
+    rows: Iterator[tuple[Any, ...]] = missing[names].itertuples(index=False, name=None)
+    segments = []
+    for key, path, rate, *heard in rows:
+        clip = _content(encoder, *heard)
+        segments.append(
+            Segment(key, paths[path], int(rate), clip.start_s, clip.stop_s, clip.draw())
+        )
+    return segments
 
 
 def _exclusion(kind: str, item_id: str, encoder: str, reason: str, detail: str) -> dict[str, Any]:

@@ -25,19 +25,20 @@ def count(
         failed: wanted rows without a vector.
         item: the columns that name an item, whatever its key.
     """
-    before = set() if previous is None else set(_items(previous, item))
     now = _items(table, item)
-    fresh = [name for name, key in zip(now, table["key"], strict=True) if key in made]
-    stale = sum(name in before for name in fresh)
+    before = _items(table.iloc[:0] if previous is None else previous, item)
+    fresh = table["key"].isin(made).to_numpy()
+    known = now.isin(before)
+    stale = int((fresh & known).sum())
     return Counts(
         wanted=len(table) + failed,
-        reused=len(table) - len(fresh),
-        new=len(fresh) - stale,
+        reused=len(table) - int(fresh.sum()),
+        new=int(fresh.sum()) - stale,
         stale=stale,
-        orphaned=len(before - set(now)),
+        orphaned=int((~before.isin(now)).sum()),
         failed=failed,
     )
 
 
-def _items(table: pd.DataFrame, item: list[str]) -> list[tuple[object, ...]]:
-    return list(table[item].astype(object).itertuples(index=False, name=None))
+def _items(table: pd.DataFrame, item: list[str]) -> pd.MultiIndex:
+    return pd.MultiIndex.from_frame(table[item].astype(object))

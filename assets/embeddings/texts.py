@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -11,7 +10,7 @@ from assets.embeddings.counting import count
 from assets.embeddings.engine import Progress
 from resources.counts import Counts
 from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
-from resources.encoders.late_fusion import fuse, fused_key
+from resources.encoders.late_fusion import fuse_rows
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
 from resources.keys import text_key
@@ -69,7 +68,7 @@ def embed_texts(
         settings: names the encoders and the cache folder.
         benchmark: the partition.
         texts: `text_id, text`, distinct (see `wanted_texts`).
-        previous: the last `text_embeddings`, to tell new from stale rows.
+        previous: the last `text_embeddings` (`text_id, encoder`), to tell new from stale rows.
         progress: given what is counted, says whom to tell of texts done and texts to do.
         engine: what computes missing vectors, if not this process (see `embed_here`).
 
@@ -78,7 +77,7 @@ def embed_texts(
         row: scoring says what that costs. An encoder that can't run has none at all, and is
         listed with the clips' exclusions.
     """
-    by_name: dict[str, list[dict[str, Any]]] = {}
+    by_name: dict[str, pd.DataFrame] = {}
     made: set[str] = set()
     for name, encoder_settings in single_encoders(settings).items():
         try:
@@ -96,15 +95,16 @@ def embed_texts(
     for name, fused in fused_encoders(settings).items():
         if fused.weights.keys() <= by_name.keys():
             by_name[name] = _fuse(name, fused, by_name)
-    table = TEXT_EMBEDDINGS.frame(
-        {"benchmark": benchmark, **row} for rows in by_name.values() for row in rows
-    )
+    made_of = [rows for rows in by_name.values() if len(rows)]
+    rows = pd.concat(made_of or [_rows("", [], [], [])])
+    table = TEXT_EMBEDDINGS.frame(rows.assign(benchmark=benchmark))
     return table, count(table, previous, made, failed=0, item=["text_id", "encoder"])
 
 
-def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> list[dict[str, Any]]:
-    vectors = encoder.text_vectors(texts["text_id"])
-    return [_row(encoder.name, key, vector_key(v), v) for key, v in vectors.items()]
+def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> pd.DataFrame:
+    found = encoder.text_vectors(texts["text_id"])
+    vectors = list(found.values())
+    return _rows(encoder.name, list(found), [vector_key(vector) for vector in vectors], vectors)
 
 
 def embed_here(
@@ -141,37 +141,27 @@ def _embed(
     texts: pd.DataFrame,
     engine: TextEngine,
     report: Progress,
-) -> tuple[list[dict[str, Any]], set[str]]:
+) -> tuple[pd.DataFrame, set[str]]:
     """An encoder's rows, and the keys that were computed now."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    keys = {text: text_key(text, encoder.fingerprint) for text in texts["text"]}
-    known = store.read(keys.values())
-    missing = {keys[text]: text for text in texts["text"] if keys[text] not in known}
+    keys = [text_key(text, encoder.fingerprint) for text in texts["text"]]
+    known = store.read(keys)
+    missing = {key: text for key, text in zip(keys, texts["text"], strict=True) if key not in known}
     if missing:
         known |= engine(encoder, store, missing, report)
-    rows = [
-        _row(encoder.name, identifier, keys[text], known[keys[text]])
-        for identifier, text in zip(texts["text_id"], texts["text"], strict=True)
-    ]
-    return rows, set(missing)
+    return _rows(encoder.name, texts["text_id"], keys, [known[key] for key in keys]), set(missing)
 
 
 def _fuse(
-    name: str, settings: LateFusionSettings, by_name: Mapping[str, list[dict[str, Any]]]
-) -> list[dict[str, Any]]:
+    name: str, settings: LateFusionSettings, by_name: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
     """Rows of an encoder made of others, of the texts that all of them have."""
-    parts = {part: {row["text_id"]: row for row in by_name[part]} for part in settings.weights}
-    common = set.intersection(*(set(rows) for rows in parts.values()))
-    return [
-        _row(
-            name,
-            identifier,
-            fused_key({p: rows[identifier]["key"] for p, rows in parts.items()}, settings),
-            fuse({p: rows[identifier]["vector"] for p, rows in parts.items()}, settings.weights),
-        )
-        for identifier in sorted(common)
-    ]
+    parts = {part: by_name[part].set_index("text_id") for part in settings.weights}
+    return fuse_rows(parts, settings).assign(encoder=name).reset_index()
 
 
-def _row(encoder: str, identifier: str, key: str, vector: Vectors) -> dict[str, Any]:
-    return {"text_id": identifier, "encoder": encoder, "key": key, "vector": vector}
+def _rows(
+    encoder: str, identifiers: Iterable[str], keys: Sequence[str], vectors: Sequence[Vectors]
+) -> pd.DataFrame:
+    columns = {"text_id": list(identifiers), "key": keys, "vector": vectors}
+    return pd.DataFrame(columns, dtype=object).assign(encoder=encoder)

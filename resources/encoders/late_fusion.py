@@ -8,8 +8,10 @@ nothing of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from resources.encoders.protocol import Vectors
 from resources.hashing import canonical_hash
@@ -26,6 +28,26 @@ def fuse(vectors: Mapping[str, Vectors], weights: Mapping[str, float]) -> Vector
     total = sum(weights.values())
     scaled = [np.sqrt(weight / total) * vectors[name] for name, weight in weights.items()]
     return np.concatenate(scaled).astype(np.float32)
+
+
+def fuse_rows(parts: Mapping[str, pd.DataFrame], settings: LateFusionSettings) -> pd.DataFrame:
+    """The items that all encoders have: `key` and `vector`, under the index of the parts.
+
+    Args:
+        parts: `key` and `vector` by encoder, one row an item of their indexes.
+        settings: names encoders and weights.
+    """
+    both = pd.concat(
+        {part: rows[["key", "vector"]] for part, rows in parts.items()}, axis=1, join="inner"
+    )
+
+    def of_parts(column: str) -> list[dict[str, Any]]:
+        cells = zip(*(both[part, column] for part in parts), strict=True)
+        return [dict(zip(parts, row, strict=True)) for row in cells]
+
+    keys = [fused_key(keys, settings) for keys in of_parts("key")]
+    vectors = [fuse(vectors, settings.weights) for vectors in of_parts("vector")]
+    return pd.DataFrame({"key": keys, "vector": vectors}, index=both.index, dtype=object)
 
 
 def fused_key(keys: Mapping[str, str], settings: LateFusionSettings) -> str:
