@@ -87,10 +87,18 @@ class Stage:
         """A table made earlier; of a partitioned one this benchmark's rows."""
         return self.lake.read(model, self.benchmark)
 
-    def previous(self, model: TableModel) -> pd.DataFrame | None:
-        """The table as the last run left it, if there is one in this release's form."""
-        stamp = self.lake.stamp(model, self.benchmark)
-        return self.lake.read(model, self.benchmark) if stamp else None
+    def previous(
+        self, model: TableModel, columns: Sequence[str] | None = None
+    ) -> pd.DataFrame | None:
+        """The table as the last run left it, if there is one in this release's form.
+
+        Of a large one only some `columns` may be wanted: the others are then not read.
+        """
+        if self.lake.stamp(model, self.benchmark) is None:
+            return None
+        if columns:
+            return self.lake.columns(model, self.benchmark, columns)
+        return self.lake.read(model, self.benchmark)
 
     def progress(self, what: str) -> Callable[..., None]:
         """A callback `(done, total, note="")` that logs them, with rate and time left, at times."""
@@ -273,6 +281,8 @@ class LakeIOManager(dg.ConfigurableIOManager):
         stamp = Stamp(*(_text(context.output_metadata[name]) for name in ("version", "made_from")))
         model, benchmark = _place(context)
         self._lake().write(model, obj, benchmark, stamp)
+        # A run in this process keeps every output until its end: of what is stored, no row.
+        obj.drop(columns=list(obj.columns), inplace=True)
 
     def load_input(self, context: dg.InputContext) -> pd.DataFrame:
         """Read the table, for whoever asks Dagster for an asset's value."""

@@ -66,9 +66,12 @@ def paper_descriptions(settings: Settings, benchmark: str) -> pd.DataFrame:
     Raises:
         AnnotationError: a file has other rows than the official one, or in another order.
     """
+    files = settings.benchmarks[benchmark].descriptions_from
+    if not files:
+        return pd.DataFrame(columns=["text_id", "text", "description"])
     annotations = _whole(settings, benchmark)
     found: dict[str, tuple[str, str]] = {}
-    for path in settings.benchmarks[benchmark].descriptions_from:
+    for path in files:
         items, originals = _items(path), _originals(annotations, path)
         _check_same_rows(path, items, originals)
         for item, original in zip(items, originals, strict=True):
@@ -86,9 +89,12 @@ def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
         AnnotationError: a file's name says no level, an item is none of the benchmark's, or a text
             is in two levels.
     """
+    files = settings.benchmarks[benchmark].levels_from
+    if not files:
+        return pd.DataFrame(columns=["text_id", "text", "level"])
     annotations = _whole(settings, benchmark)
     found: dict[str, tuple[str, str]] = {}
-    for path in settings.benchmarks[benchmark].levels_from:
+    for path in files:
         level = _level_of(path)
         problems = Problems(path)
         # Question files are numbered anew in a subset: there the text itself is the id.

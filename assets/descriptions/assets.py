@@ -96,6 +96,12 @@ def _asked(stage: Stage) -> Any:
     return [_prompts(stage), _visual_words(stage), recorded, _published(stage)]
 
 
+def _asked_so_far(stage: Stage) -> Any:
+    """The same, and what the ledger's history holds, whichever benchmark it is about."""
+    with open_ledger(stage.settings) as ledger:
+        return [_asked(stage), ledger and ledger.history_state()]
+
+
 def _published(stage: Stage) -> Any:
     given = stage.settings.benchmarks[stage.benchmark]
     return [content_hash(file) for file in (*given.descriptions_from, *given.levels_from)]
@@ -263,7 +269,7 @@ def subset_members(stage: Stage) -> pd.DataFrame:
     REQUESTS,
     reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS, DESCRIPTIONS, INFORMATIVENESS],
     code_version="1",
-    version=_asked,
+    version=_asked_so_far,
 )
 def requests(stage: Stage) -> Made:
     """The history of what was sent to a language model about this benchmark's texts."""
@@ -275,7 +281,7 @@ def requests(stage: Stage) -> Made:
             stage.table(FEW_SHOT_EXAMPLES),
             ledger,
         )
-    return Made(history, complete=ledger is None)
+    return Made(history)
 
 
 @table_check(DESCRIPTIONS, blocking=False)

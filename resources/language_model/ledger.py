@@ -348,6 +348,14 @@ class Ledger:
                     found[request_id]["text_ids"].append(text_id)
         return [found[request_id] for request_id in sorted(found)]
 
+    def history_state(self) -> list[list[Any]]:
+        """What differs as soon as a request was written down, or heard of: a few numbers."""
+        counted = [REQUESTS.c.attempts, REQUESTS.c.prompt_tokens, REQUESTS.c.completion_tokens]
+        kind = (REQUESTS.c.state, REQUESTS.c.problem)
+        rows = sa.select(*kind, sa.func.count(), *map(sa.func.sum, counted)).group_by(*kind)
+        with self.engine.connect() as connection:
+            return sorted((list(row) for row in connection.execute(rows)), key=str)
+
     def observed(self, variant: str, model: str, most: int = 2000) -> list[Observed]:
         """What answered requests of a variant and model took, for estimates."""
         size = (

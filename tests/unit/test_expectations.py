@@ -5,6 +5,7 @@ import pytest
 
 from resources.expectations import judge
 from resources.lake import Lake
+from resources.table_model import TableError
 from resources.tables import TABLES
 
 SAMPLES = {
@@ -86,7 +87,7 @@ def test_an_empty_cell_that_must_not_be_is_seen(tmp_path, monkeypatch):
     model = TABLES["media"]
     frame = model.frame([good_row(model)])
     frame["video_id"] = pd.Series([None], dtype=object)
-    monkeypatch.setattr(Lake, "read", lambda *_: frame)
+    monkeypatch.setattr(Lake, "without_lists", lambda *_: frame)
     found = judge(Lake(tmp_path), model, "b", tmp_path / "verdicts")
     assert not found.passed
     assert "not_be_null" in found.failures[0]
@@ -95,6 +96,31 @@ def test_an_empty_cell_that_must_not_be_is_seen(tmp_path, monkeypatch):
 def test_a_version_judged_once_keeps_its_verdict_without_reading(tmp_path, monkeypatch):
     model = TABLES["prompts"]
     first = verdict(tmp_path, model, [good_row(model)])
-    monkeypatch.setattr(Lake, "read", lambda *_: pytest.fail("read again"))
+    monkeypatch.setattr(Lake, "without_lists", lambda *_: pytest.fail("read again"))
     again = judge(Lake(tmp_path / "lake"), model, None, tmp_path / "verdicts")
     assert again == first
+
+
+def test_a_judge_sees_all_of_a_table_but_what_its_lists_hold(tmp_path):
+    """Some rows a piece, with labels that differ from piece to piece."""
+    model = TABLES["clips"]
+    rows = [
+        good_row(model, n) | {"noun_classes": [n] if n % 2 else None, "video_id": f"v{n // 70_000}"}
+        for n in range(70_002)
+    ]
+    lake = Lake(tmp_path)
+    lake.write(model, model.frame(rows), "b")
+    whole, judged = lake.read(model, "b"), lake.without_lists(model, "b")
+    assert set(judged["noun_classes"].dropna()) == {"there"}
+    assert judged["noun_classes"].isna().equals(whole["noun_classes"].isna())
+    others = [name for name in model.names if name != "noun_classes"]
+    pd.testing.assert_frame_equal(judged[others], whole[others])
+
+
+def test_a_table_of_another_release_is_not_judged(tmp_path):
+    stored, model = TABLES["media"], TABLES["clips"]
+    lake = Lake(tmp_path)
+    lake.write(stored, stored.frame([good_row(stored)]), "b")
+    (tmp_path / "media").rename(tmp_path / "clips")
+    with pytest.raises(TableError, match="in another form"):
+        lake.without_lists(model, "b")
