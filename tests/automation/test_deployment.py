@@ -5,6 +5,7 @@ import re
 import pytest
 import sqlalchemy as sa
 import yaml
+from support.chromium import headless_chromium, materialize_all, need_chromium
 from support.deployment import Deployment
 from support.openai_server import OpenAIServer
 from support.prompt_files import answer_plainly
@@ -15,11 +16,6 @@ from resources.settings import PROJECT_ROOT
 BENCHMARK = "epic_sounds"
 DEPLOY = PROJECT_ROOT / "deploy"
 PATIENCE_S = 300
-LAUNCH = """
-    mutation($p: ExecutionParams!) { launchRun(executionParams: $p) {
-      __typename ... on PythonError { message }
-    } }
-"""
 LOADED = """
     query($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s) { __typename } }
 """
@@ -36,6 +32,7 @@ def language_model():
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory, postgres, language_model):
     """The services on a new project of one benchmark; nothing starts by itself at first."""
+    need_chromium()
     url = postgres.new_database()
     raw = yaml.safe_load((DEPLOY / "cluster.yaml").read_text())
     with pytest.MonkeyPatch.context() as patch:
@@ -61,6 +58,7 @@ def deployed(tmp_path_factory, postgres, language_model):
             project.stop()
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
@@ -69,15 +67,10 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
         return found["__typename"] == "Repository"
 
     deployed.wait_for(loaded, PATIENCE_S, "the code server")
-    tags = [{"key": "dagster/partition", "value": BENCHMARK}]
-    parameters = {
-        "selector": {**LOCATION, "jobName": "refresh"},
-        "runConfigData": {},
-        "mode": "default",
-        "executionMetadata": {"tags": tags},
-    }
-    launched = deployed.graphql(LAUNCH, p=parameters)["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
+    with headless_chromium() as browser:
+        page = browser.new_page(viewport={"width": 1500, "height": 1000})
+        page.set_default_timeout(PATIENCE_S * 1000)
+        materialize_all(page, deployed.url, BENCHMARK)
     deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the run from the UI")
     assert set(language_model.answered.values()) == {2}, "each text is described, and graded"
 

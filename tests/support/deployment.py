@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import yaml
 from support.live_project import LiveProject
 from support.ports import free_port
+from support.processes import end_service, start_service
 
 from resources.settings import PROJECT_ROOT
 
@@ -59,22 +58,18 @@ class Deployment(LiveProject):
     def stop(self) -> None:
         """End every service, as `docker compose kill` would."""
         for process in self._processes.values():
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            end_service(process)
         super().stop()
 
     def _start(self, name: str, service: dict[str, Any]) -> None:
         program, *arguments = [self._filled(part) for part in service["command"]]
         environment = {key: self._filled(value) for key, value in service["environment"].items()}
-        with (self.folder / "ui.log").open("ab") as log:
-            process = subprocess.Popen(
-                [Path(sys.executable).parent / program, *arguments],
-                cwd=self.folder,
-                env={**os.environ, **environment, "PYTHONWARNINGS": "ignore"},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = start_service(
+            [Path(sys.executable).parent / program, *arguments],
+            self.folder,
+            self.folder / "ui.log",
+            {**environment, "PYTHONWARNINGS": "ignore"},
+        )
         if service["restart"] == "no":
             assert process.wait() == 0, (self.folder / "ui.log").read_text()[-4000:]
         else:

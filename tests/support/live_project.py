@@ -6,8 +6,6 @@ Everything is a real process in a group of its own, so that nothing outlives a t
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
@@ -21,6 +19,7 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 from support.ports import free_port
+from support.processes import end_service, start_service
 from support.sample_project import sample_project
 
 from pipelines.automation import INPUTS_TAG
@@ -65,21 +64,14 @@ class LiveProject:
     def start(self) -> None:
         """Start web server and daemon, and wait until they answer."""
         arguments = ["ui", "--config", str(self.config), "--port", str(self.port)]
-        with (self.folder / "ui.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "pipelines.cli", *arguments],
-                cwd=PROJECT_ROOT,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        command = [sys.executable, "-W", "ignore", "-m", "pipelines.cli", *arguments]
+        self._process = start_service(command, PROJECT_ROOT, self.folder / "ui.log", {})
         self.wait_for(self._answers, 120, "the web server to answer")
 
     def stop(self) -> None:
         """End every process that was started, as a crash would: nobody gets to say goodbye."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            end_service(self._process)
             self._process = None
 
     def graphql(self, query: str, **variables: Any) -> dict[str, Any]:
