@@ -190,7 +190,8 @@ def _labels(values: pd.Series, nullable: bool) -> pd.Series:
     """Categories sorted, so that sorting by code is sorting by name, and only those in use."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         values = values.cat.remove_unused_categories()
-        return values.cat.set_categories(sorted(values.cat.categories))
+        names = sorted(values.cat.categories)
+        return values if names == list(values.cat.categories) else values.cat.set_categories(names)
     values = _strings(values, nullable)
     return values.astype(pd.CategoricalDtype(sorted(set(values.dropna()))))
 
