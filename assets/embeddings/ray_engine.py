@@ -133,14 +133,16 @@ class RayEngine:
         by_name = {work.encoder.name: work for work in works}
         units = _recordings(works)
         finished, total = 0, sum(map(_size, units))
-        for recordings, made in run_shards(self.engine, EmbeddingWorker, [self.settings], units):
-            if isinstance(made, Lost):
-                _give_up(by_name, recordings, made)
-            else:
-                _take_over(by_name, made)
-            finished += sum(map(_size, recordings))
-            if progress:
-                progress(finished, total)
+        arguments = [self.settings]
+        with closing(run_shards(self.engine, EmbeddingWorker, arguments, units)) as shards:
+            for recordings, made in shards:
+                if isinstance(made, Lost):
+                    _give_up(by_name, recordings, made)
+                else:
+                    _take_over(by_name, made)
+                finished += sum(map(_size, recordings))
+                if progress:
+                    progress(finished, total)
         for work in works:
             self._check(work)
 

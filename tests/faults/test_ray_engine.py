@@ -228,7 +228,9 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         ray_engine,
         "run_shards",
-        lambda engine, worker, arguments, units: [(units, ray_engine._Done({"stub": {}}))],
+        lambda engine, worker, arguments, units: (
+            (shard, ray_engine._Done({"stub": {}})) for shard in [units]
+        ),
     )
     with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):
         RayEngine(settings, RaySettings())([work], None)
