@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,7 @@ from resources.media.addresses import stat_of
 from resources.media.decoding import MediaError
 from resources.media.loudness import SpansOf, _measure
 from resources.parallel import WORKER_LOST, Lost
-from resources.ray_cluster import ClusterError, over_cluster, run_shards
+from resources.ray_cluster import ClusterError, FunctionWorker, _Run, over_cluster, run_shards
 from resources.sample import write_sample
 from resources.settings import RaySettings, SettingsError, load_settings
 from resources.tables import text_id
@@ -234,6 +235,15 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
     )
     with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):
         RayEngine(settings, RaySettings())([work], None)
+
+
+@pytest.mark.parametrize(
+    ("worker", "gpus", "workers"),
+    [(Marker, 2, 2), (Marker, 0, 16), (FunctionWorker, 2, 64), (FunctionWorker, 0, 64)],
+)
+def test_gpus_are_for_encoders_and_a_scan_takes_single_cores(worker, gpus, workers):
+    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 64.0, "GPU": float(gpus)})
+    assert _Run(ray, RaySettings(cpus_per_worker=4), worker, [], [])._capacity() == workers
 
 
 @pytest.mark.parametrize(

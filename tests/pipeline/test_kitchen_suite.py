@@ -231,6 +231,8 @@ def test_all_others_are_finished_and_published_as_by_one_process(run, poor, lost
     ]
     assert_same_rows(*others, model.name)
     assert len(others[0]) < len(alone)
+    stamp = Lake(poor.settings.lake_dir).stamp(model, POOR)
+    assert stamp.made_from == "", "the next run is to try them again"
     assert poor.value("SELECT count(*) FROM scores") > 0
 
 
