@@ -190,6 +190,7 @@ def poor(run, cluster, tmp_path_factory):
         cluster,
         environment=poisoned(POISON, marks),
         benchmarks={POOR: benchmarks[POOR]},
+        prompts=["grade_informativeness"],
     )
     assert not thread.is_alive()
     done.begun = {step: begun(marks, step) for step in STEPS}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SCAN, LOUDNESS, EMBEDDING = STEPS = ("scan", "loudness", "embedding")
-PAUSE_S = 0.4
+PAUSE_S = 0.2
 """At each recording: time to lose a node in."""
 
 _POISON, _MARKS = "TEST_POISON", "TEST_MARKS"
