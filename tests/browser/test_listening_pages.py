@@ -18,7 +18,6 @@ from support.command_line import CommandLineRun
 from support.kitchen_project import kitchen_project
 from support.openai_server import OpenAIServer, kitchen_answers
 from support.real_data import real_data
-from support.sample_project import sample_project
 
 from resources.settings import PROJECT_ROOT
 
@@ -33,10 +32,10 @@ VIEWS = {"desktop": (1280, 900, "light"), "phone": (390, 844, "dark")}
 )
 def run(request, tmp_path_factory):
     need_chromium()
-    folder = tmp_path_factory.mktemp(request.param) / "project"
     if request.param == "sample":
-        yield CommandLineRun(sample_project(folder))
+        yield request.getfixturevalue("finished_run")
         return
+    folder = tmp_path_factory.mktemp("kitchen") / "project"
     answers = kitchen_answers(real_data("kitchen_suite", "recorded_answers.jsonl"))
     with OpenAIServer(answers) as server:
         yield CommandLineRun(kitchen_project(folder, server.url), server)
