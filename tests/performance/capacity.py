@@ -72,7 +72,7 @@ class Costs:
     plan_text: float = 4.1e-4
     """Driver seconds for a text, over all its tables."""
     shard: float = 0.05
-    """Driver seconds for a shard: handed out, told of."""
+    """Driver seconds for a shard: handed out, told of (assumed)."""
     read_bytes: float = 16_000.0
     """Of storage for a second of recording (assumed: audio alone at 128 kbit/s)."""
     storage: float = 500e6
@@ -81,7 +81,8 @@ class Costs:
     copies: int = 3
     """Of a vector: in the store, in the lake, in the DuckDB file."""
     row_bytes: float = 400.0
-    """Of tables beside vectors, for a clip and its text, in lake and DuckDB file."""
+    """Of tables beside vectors, for a clip and its text: 130 in the lake, and in the DuckDB file
+    (assumed) twice that."""
     cores: int = 16
     """Of a node (assumed)."""
     workers: int = 4

@@ -111,6 +111,14 @@ def test_a_table_is_written_with_its_rows_schema_and_version(chain, instance):
     assert all(check.passed for check in result.get_asset_check_evaluations())
 
 
+def test_a_run_holds_no_rows_of_what_it_stored(chain, instance):
+    """Dagster keeps every output of a run in this process: rows may be millions."""
+    result = chain.materialize(instance)
+    held = [result.output_for_node(table, output_name=table) for table in ("media", "captions")]
+    assert [frame.size for frame in held] == [0, 0]
+    assert len(chain.lake.read(CAPTIONS, "mine")) == 1
+
+
 def test_nothing_is_made_again_while_nothing_changed(chain, instance):
     chain.materialize(instance)
     before = chain.lake.path(MEDIA, "mine").stat().st_mtime_ns
