@@ -55,11 +55,11 @@ class Costs:
     Measured by the scripts named in docs/scale.md, but for those that say `assumed`.
     """
 
-    decode: float = 1 / 930
+    decode: float = 1 / 1030
     """Seconds of one worker for a second of recording: AAC in MP4, one thread at a time."""
     scans: int = 2
     """Of a recording before it is embedded: it is scanned and measured, by a worker a core."""
-    cut: float = 1 / 975
+    cut: float = 1 / 1200
     """Core seconds for a clip: cut, resampled."""
     encode_clip: float = 1 / 6.5
     """Encoder seconds for a clip: of one core here; see `on_gpu`."""
