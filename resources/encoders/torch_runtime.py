@@ -200,6 +200,10 @@ class TorchEncoder(ABC):
         """What the checkpoint is, told without fetching it where that is known."""
         if self.published and self.published.sha256:
             return self.published.sha256
+        if not self.checkpoint.is_file():
+            raise EncoderUnavailable(
+                "weights missing", f"{self.checkpoint} is not there. {self._how_to_get_it}"
+            )
         found = weights.remembered_sha256(self.checkpoint, self._cache_dir)
         expected = self._settings.sha256
         if expected and found != expected:
@@ -209,6 +213,12 @@ class TorchEncoder(ABC):
                 f"Fetch it again.",
             )
         return found
+
+    @property
+    def _how_to_get_it(self) -> str:
+        if self.published:
+            return f"Download {self.published.url}, put it there, and set `trust: true`."
+        return f"Put it there, or name a published one: {', '.join(self.checkpoints)}."
 
     @property
     def _weights_folder(self) -> Path:
