@@ -102,7 +102,7 @@ def test_without_network_the_remedy_is_named(
         (WavCapsSettings(kind="wavcaps", checkpoint="HTSAT-BERT-FT-Clotho"), r"Clotho\.pt"),
         (
             WavCapsSettings(kind="wavcaps", checkpoint=Path("/nowhere/my.pt")),
-            r"my\.pt .* FT-Clotho\.$",
+            r"my\.pt is not there\. .*HTSAT-BERT-FT-Clotho\.$",
         ),
     ],
 )
