@@ -1,13 +1,16 @@
 """One file from an address to a folder: resumed where it was cut off, verified, kept once.
 
-What is being fetched lies under `<name>.part`; only a file whose digest is right gets its name. Two
-processes that want the same file wait for each other.
+What is being fetched lies under `<name>.part`; only a file that is what it should be gets its name.
+One without a published digest is never put together from two pieces, since nobody could tell
+whether they fit. Two processes that want the same file wait for each other.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock
@@ -43,6 +46,7 @@ def download(
     digest: str | None,
     progress: Progress | None = None,
     timeout_s: float = _TIMEOUT_S,
+    columns: Sequence[str] = (),
 ) -> Path:
     """Fetch a file, unless it is there.
 
@@ -52,6 +56,7 @@ def download(
         digest: `sha256:<hex>` or `md5:<hex>`; None where nobody publishes one.
         progress: told how much is here.
         timeout_s: how long a server may be silent.
+        columns: what the header of a CSV file names, at least; looked at where there is no digest.
 
     Raises:
         DownloadError: it can't be fetched, or is not what it should be.
@@ -61,23 +66,36 @@ def download(
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
         if not target.exists():
+            check = partial(_verify, digest=digest, columns=columns)
+            can_resume = digest is not None
             try:
-                _fetch(url, target, digest, progress or (lambda here, of: None), timeout_s)
+                _fetch(url, target, check, can_resume, progress or _unseen, timeout_s)
             except OSError as error:
                 raise DownloadError(f"{target}: can't be written: {error.strerror}.") from error
     return target
 
 
+def _unseen(here: int, of: int) -> None:
+    pass
+
+
 def _fetch(
-    url: str, target: Path, digest: str | None, progress: Progress, timeout_s: float
+    url: str,
+    target: Path,
+    check: Callable[[Path], None],
+    can_resume: bool,
+    progress: Progress,
+    timeout_s: float,
 ) -> None:
     part = Path(f"{target}.part")
     faults: list[str] = []
     for _ in range(ATTEMPTS):
+        if not can_resume:
+            part.unlink(missing_ok=True)
         resumed = part.exists()
         try:
             _receive(url, part, progress, timeout_s)
-            _verify(part, digest)
+            check(part)
         except _PassingError as fault:
             faults.append(str(fault))
         except _FinalError as fault:
@@ -124,8 +142,9 @@ def _check_status(status: int) -> None:
         raise _FinalError(f"the server answers {status}")
 
 
-def _verify(part: Path, digest: str | None) -> None:
+def _verify(part: Path, digest: str | None, columns: Sequence[str]) -> None:
     if digest is None:
+        _verify_header(part, columns)
         return
     algorithm, _, expected = digest.partition(":")
     with part.open("rb") as file:
@@ -134,6 +153,17 @@ def _verify(part: Path, digest: str | None) -> None:
         ).hexdigest()
     if found != expected:
         raise _WrongContentError(f"its {algorithm} is {found}, not {expected}")
+
+
+def _verify_header(part: Path, columns: Sequence[str]) -> None:
+    with part.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+        first = file.readline()
+    header = next(csv.reader([first]), [])
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise _WrongContentError(
+            f"its first line, {first.strip()[:80]!r}, has no column {', '.join(missing)}"
+        )
 
 
 def _message(url: str, target: Path, fault: str) -> str:

@@ -158,8 +158,9 @@ OFFICIAL_FILES = {
 """By benchmark and key, where the official file lies in the folder of sources."""
 OFFICIAL_POOL = {
     "audiocaps": [f"audiocaps/{split}.csv" for split in ("train", "val", "test")],
-    "kinetics": [f"kinetics_700_2020/{split}.csv" for split in ("train", "val", "test")],
+    "kinetics": [f"kinetics_700_2020/{split}.csv" for split in ("train", "val")],
 }
+"""The lists of the few-shot pool. Kinetics' test list tells no labels, so it can't teach."""
 
 
 class FewShotSettings(Strict):

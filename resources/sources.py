@@ -44,7 +44,7 @@ class Source:
         path: where it lies under the folder of sources.
         url: where it is fetched from, pinned where its host can; None: it has to be asked for.
         digest: `sha256:...` or, where its host publishes nothing else, `md5:...`; None where
-            nothing is published, so that it is taken as it comes.
+            nothing is published: then only its header is known.
         licence: under what terms.
         columns: its header, for a CSV file.
         how: for a file that has to be asked for, where.
@@ -141,7 +141,7 @@ SOURCES = (
             "CC BY 4.0",
             _KINETICS_COLUMNS,
         )
-        for split in ("train", "val", "test")
+        for split in ("train", "val")
     ),
     Source(
         "clotho/clotho_captions_evaluation.csv",
@@ -177,4 +177,4 @@ def ensure(path: Path, cache_dir: Path, progress: Progress | None = None) -> Pat
             f"{path}: not there, and not public ({source.licence}): {source.how}. Put it at that "
             f"path, or name your own in the config."
         )
-    return download(source.url, path, source.digest, progress)
+    return download(source.url, path, source.digest, progress, columns=source.columns)

@@ -3,6 +3,7 @@
 import hashlib
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from support.real_data import real_data
 from assets.benchmarks import ego_mcq, epic_mir
 from assets.benchmarks import epic_sounds as epic_sounds_adapter
 from assets.benchmarks.adapters import check_sources, read_annotations
+from assets.descriptions.few_shot import AUDIOCAPS_COLUMNS, KINETICS_COLUMNS
 from resources import downloads, sources
 from resources.downloads import DownloadError, download
+from resources.settings import OFFICIAL_POOL
 from resources.sources import SOURCES, Source, SourceError, ensure
 
 CONTENT = bytes(range(256)) * 4096
@@ -137,6 +140,32 @@ def test_md5_is_a_digest_too(server, tmp_path):
         download(server.url, tmp_path / "b", "md5:0")
 
 
+PAIRS = b"label,youtube_id,time_start,time_end,split\nsawing wood,aa,0,10,train\n"
+COLUMNS = ("label", "youtube_id", "time_start", "time_end")
+
+
+def test_a_file_without_a_digest_is_known_by_its_header(server, tmp_path):
+    server.content = PAIRS
+    download(server.url, tmp_path / "a", None, columns=COLUMNS)
+    assert (tmp_path / "a").read_bytes() == PAIRS
+    for wrong in (b"<html>\n<body>Try later</body>", PAIRS.replace(b"label,", b""), b"", b'"\n'):
+        server.content = wrong
+        with pytest.raises(DownloadError, match="has no column label") as error:
+            download(server.url, tmp_path / "b", None, columns=COLUMNS)
+        assert str(tmp_path / "b") in str(error.value)
+        assert not (tmp_path / "b").exists()
+        assert not (tmp_path / "b.part").exists()
+
+
+def test_a_file_without_a_digest_is_never_put_together_from_two(server, tmp_path):
+    (tmp_path / "a.part").write_bytes(b"label,youtube_id,time_start,time_end,split\nold,")
+    server.content = PAIRS
+    server.faults = ["cut"]
+    download(server.url, tmp_path / "a", None, columns=COLUMNS)
+    assert (tmp_path / "a").read_bytes() == PAIRS
+    assert server.ranges == [None, None]
+
+
 def test_what_is_not_there_is_not_asked_for_again(server, tmp_path):
     server.faults = [404]
     with pytest.raises(DownloadError, match="the server answers 404") as error:
@@ -205,6 +234,26 @@ def test_the_adapters_read_columns_that_the_official_files_have():
     assert set(epic_mir.SENTENCE_FILE_COLUMNS) <= columns["EPIC_100_retrieval_test_sentence.csv"]
     assert set(epic_sounds_adapter.COLUMNS) <= columns["EPIC_Sounds_validation.csv"]
     assert ego_mcq.OPTIONS == 5
+
+
+def test_every_list_of_the_official_pool_has_the_columns_that_its_join_reads():
+    columns = {source.path: set(source.columns) for source in SOURCES}
+    for name, read in (("audiocaps", AUDIOCAPS_COLUMNS), ("kinetics", KINETICS_COLUMNS)):
+        for path in OFFICIAL_POOL[name]:
+            assert set(read) <= columns[path]
+    # Kinetics publishes its test list without labels.
+    assert not any("kinetics" in path and "test" in path for path in columns)
+
+
+def test_an_official_list_that_is_none_is_refused(server, tmp_path, monkeypatch):
+    server.content = b"youtube_id,time_start,time_end,split\naa,0,10,train\n"
+    entry = replace(
+        next(source for source in SOURCES if source.path == "kinetics_700_2020/train.csv"),
+        url=server.url,
+    )
+    monkeypatch.setattr(sources, "SOURCES", (entry,))
+    with pytest.raises(DownloadError, match="has no column label"):
+        ensure(tmp_path / "sources" / entry.path, tmp_path)
 
 
 def test_a_config_without_paths_uses_the_official_files(tmp_path):
