@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -19,6 +19,9 @@ from pipelines.terminal import (
 )
 from resources.lake import Lake
 from resources.table_model import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 commands = typer.Typer()
 
@@ -88,7 +91,8 @@ def export(
     """Write descriptions or levels in the form of the authors' own files."""
     from assets.benchmarks.annotation_files import AnnotationError
     from assets.benchmarks.authors_files import export_descriptions, export_levels
-    from resources.tables import DESCRIPTIONS, INFORMATIVENESS
+    from assets.descriptions.rewriting import reasons_lacking
+    from resources.tables import DESCRIPTION_EXCLUSIONS, DESCRIPTIONS, INFORMATIVENESS, QUESTIONS
 
     if style != "authors" or (variant is None and grader is None):
         raise stop("name --variant, --grader or both; the only form there is: --as authors.")
@@ -97,15 +101,24 @@ def export(
     for name in chosen_benchmarks(settings, benchmark):
         try:
             written = []
+            questions = lake.read(QUESTIONS, name)
+            filtered = set(questions.loc[~questions["usable"].astype(bool), "question_id"])
             if variant is not None:
-                rows = lake.read(DESCRIPTIONS, name)
-                rows = rows[rows["variant"] == variant]
-                written += export_descriptions(settings, name, rows, folder)
+                rows = _rows_of(lake.read(DESCRIPTIONS, name), "variant", variant)
+                reasons = reasons_lacking(lake.read(DESCRIPTION_EXCLUSIONS, name), variant)
+                written += export_descriptions(settings, name, rows, folder, filtered, reasons)
             if grader is not None:
-                levels = lake.read(INFORMATIVENESS, name)
-                levels = levels[levels["grader"] == grader]
-                written += export_levels(settings, name, levels, folder)
+                levels = _rows_of(lake.read(INFORMATIVENESS, name), "grader", grader)
+                written += export_levels(settings, name, levels, folder, filtered)
         except (AnnotationError, TableError) as error:
             raise stop(str(error)) from error
         for file in written:
             console.print(file, soft_wrap=True)
+
+
+def _rows_of(table: pd.DataFrame, column: str, name: str) -> pd.DataFrame:
+    rows = table[table[column] == name]
+    if rows.empty:
+        there = ", ".join(sorted(set(table[column]))) or "none; run the benchmark first"
+        raise stop(f"no row has {column} {name!r}. There are: {there}")
+    return rows

@@ -4,7 +4,8 @@ A published twin holds the rows of an official file in the same order, with a de
 text's place: column 8 of a clip file, column 1 of a sentence file (by position, since headers
 differ), `query.clip_text` of a question file. It is joined by id, and a moved row is refused. A
 subset file holds the rows of one level: a clip or sentence file names it (`_gptfiltered_low`), a
-question file names the levels that were removed (`_moderate_high` is low).
+question file names the levels that were removed (`_moderate_high` is low). Questions that failed a
+filter are in no file: their twin then belongs to a file of the others, `_filtered`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -112,9 +114,23 @@ def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
 
 
 def export_descriptions(
-    settings: Settings, benchmark: str, descriptions: pd.DataFrame, folder: Path
+    settings: Settings,
+    benchmark: str,
+    descriptions: pd.DataFrame,
+    folder: Path,
+    filtered: Collection[str] = (),
+    reasons: Mapping[str, str] | None = None,
 ) -> list[Path]:
     """Write one variant's descriptions (columns text_id, description) as twins (`*_gpt`).
+
+    Args:
+        settings: the config.
+        benchmark: its name.
+        descriptions: `text_id, description`.
+        folder: where the files are written.
+        filtered: ids of the questions that failed a filter. If there are any, the others are
+            written too (`*_filtered`), since the twin has their rows.
+        reasons: by text id why a text has no description; one that is not named was not asked.
 
     Returns:
         The files written.
@@ -123,31 +139,46 @@ def export_descriptions(
         AnnotationError: a text of the whole benchmark has no description.
     """
     by_text = dict(zip(descriptions["text_id"], descriptions["description"], strict=True))
-    texts = _texts(_whole(settings, benchmark))
-    missing = [text for key, text in texts.items() if key not in by_text]
+    annotations = _asked(_whole(settings, benchmark), filtered)
+    texts = _texts(annotations)
+    missing = [key for key in texts if key not in by_text]
     if missing:
+        lacking = Counter((reasons or {}).get(key, "not asked") for key in missing)
+        counted = ", ".join(f"{reason} {count:,}" for reason, count in sorted(lacking.items()))
         raise AnnotationError(
-            f"{benchmark}: {len(missing)} of {len(texts)} texts have no description yet, first "
-            f"{missing[0]!r}; run the benchmark to its end, without a limit, then export"
+            f"{benchmark}: {len(missing):,} of {len(texts):,} texts have no description "
+            f"({counted}), first {texts[missing[0]]!r}. What was not asked is asked by a run "
+            f"without a limit; what got no usable answer is asked again by the run after "
+            f"`sound-approach retry`. Then export."
         )
-    return _export(settings, benchmark, folder, "gpt", lambda text: by_text[text_id(text)])
+    originals = _export(settings, annotations, folder, "", lambda text: text) if filtered else []
+    twins = _export(settings, annotations, folder, "_gpt", lambda text: by_text[text_id(text)])
+    return [*originals, *twins]
 
 
 def export_levels(
-    settings: Settings, benchmark: str, levels: pd.DataFrame, folder: Path
+    settings: Settings,
+    benchmark: str,
+    levels: pd.DataFrame,
+    folder: Path,
+    filtered: Collection[str] = (),
 ) -> list[Path]:
     """Write one grader's levels (columns text_id, level) as subset files of each level.
 
-    A text without a level is in none. Returns the files written.
+    A text without a level is in none (arguments: see `export_descriptions`).
+
+    Returns:
+        The files written.
     """
+    annotations = _asked(_whole(settings, benchmark), filtered)
     by_text = dict(zip(levels["text_id"], levels["level"], strict=True))
     is_mcq = isinstance(settings.benchmarks[benchmark], EgoMcqSettings)
     written: list[Path] = []
     for level in LEVELS:
         removed = "_".join(other for other in LEVELS if other != level)
         members = {key for key, given in by_text.items() if given == level}
-        suffix = removed if is_mcq else f"gptfiltered_{level}"
-        written += _export(settings, benchmark, folder, suffix, partial(_only, members))
+        suffix = f"_{removed}" if is_mcq else f"_gptfiltered_{level}"
+        written += _export(settings, annotations, folder, suffix, partial(_only, members))
     return written
 
 
@@ -160,6 +191,13 @@ def _only(members: Container[str], text: str) -> str | None:
 
 def _whole(settings: Settings, benchmark: str) -> Annotations:
     return read_annotations(settings.model_copy(update={"limit": None}), benchmark)
+
+
+def _asked(annotations: Annotations, filtered: Collection[str]) -> Annotations:
+    """Without the questions that failed a filter."""
+    questions = annotations.questions
+    left = questions[~questions["question_id"].isin(list(filtered))]
+    return replace(annotations, questions=left)
 
 
 def _texts(annotations: Annotations) -> dict[str, str]:
@@ -278,15 +316,17 @@ class _Sheet:
 
 
 def _export(
-    settings: Settings, benchmark: str, folder: Path, suffix: str, rewrite: _Rewrite
+    settings: Settings, annotations: Annotations, folder: Path, suffix: str, rewrite: _Rewrite
 ) -> list[Path]:
+    benchmark = annotations.benchmark
     given = settings.benchmarks[benchmark]
-    annotations = _whole(settings, benchmark)
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(given, EgoMcqSettings):
-        path = folder / f"{given.questions.stem}_{suffix}.json"
         questions = _read_questions(given.questions)
-        texts = annotations.questions["text"]
+        asked = annotations.questions
+        filtered = "_filtered" if len(asked) < len(questions) else ""
+        path = folder / f"{given.questions.stem}{filtered}{suffix}.json"
+        texts = dict(zip(asked["question_id"], asked["text"], strict=True))
         path.write_text(_questions_json(questions, texts, rewrite), encoding="utf-8")
         return [path]
     if isinstance(given, EpicMirSettings):
@@ -301,7 +341,7 @@ def _export(
 def _epic_mir_sheets(given: EpicMirSettings, annotations: Annotations, suffix: str) -> list[_Sheet]:
     return [
         _Sheet(
-            f"{path.stem}_{suffix}.csv",
+            f"{path.stem}{suffix}.csv",
             list(rows[0].cells),
             [list(row.cells.values()) for row in rows],
             table["text"],
@@ -327,14 +367,14 @@ def _epic_sounds_sheets(
     ]
     return [
         _Sheet(
-            f"{stem}_mainclasses_{suffix}.csv",
+            f"{stem}_mainclasses{suffix}.csv",
             list(_EPIC_MIR_STYLE),
             segments,
             clips["text"],
             _CLIP_TEXT,
         ),
         _Sheet(
-            f"{stem}_sentence_mainclasses_{suffix}.csv",
+            f"{stem}_sentence_mainclasses{suffix}.csv",
             _SENTENCE_STYLE,
             [[clip_id, ""] for clip_id in firsts["clip_id"]],
             firsts["text"],
@@ -343,12 +383,20 @@ def _epic_sounds_sheets(
     ]
 
 
-def _questions_json(questions: Mapping[str, Any], texts: Iterable[str], rewrite: _Rewrite) -> str:
+def _questions_json(
+    questions: Mapping[str, Any], texts: Mapping[str, str], rewrite: _Rewrite
+) -> str:
+    """The questions that have a text, which gets its new form; one that has none stays as it is.
+
+    The authors' loader counts questions from 0: where some are left out, all are numbered anew.
+    """
     kept = {}
-    for (question_id, question), text in zip(questions.items(), texts, strict=True):
-        rewritten = rewrite(text)
+    for question_id, text in texts.items():
+        question, rewritten = questions[question_id], rewrite(text)
         if rewritten is not None:
-            query = {**question["query"], "clip_text": rewritten}
-            kept[question_id] = {**question, "query": query}
+            new = {} if rewritten == text else {"clip_text": rewritten}
+            kept[question_id] = {**question, "query": {**question["query"], **new}}
+    if len(kept) < len(questions):
+        kept = {str(number): question for number, question in enumerate(kept.values())}
     marked = json.dumps(kept, ensure_ascii=False)
     return re.sub(r'"\\u0000number:([^"]*)"', r"\1", marked)

@@ -221,6 +221,17 @@ def build_requests(
     return REQUESTS.frame(found[names].assign(benchmark=benchmark))
 
 
+def reasons_lacking(exclusions: pd.DataFrame, variant: str) -> dict[str, str]:
+    """By text id, in a few words, why a variant has no description of a text.
+
+    Args:
+        exclusions: DESCRIPTION_EXCLUSIONS.
+        variant: whose.
+    """
+    own = exclusions[exclusions["detail"].str.startswith(f"{variant}: ")]
+    return dict(zip(own["item_id"], own["reason"], strict=True))
+
+
 def prompt_questions(
     benchmark: str, texts: pd.DataFrame, prompt: Prompt, pool: pd.DataFrame
 ) -> list[Question]:

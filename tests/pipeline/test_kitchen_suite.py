@@ -19,13 +19,24 @@ from support.poison import EMBEDDING, LOUDNESS, SCAN, STEPS, begun, poisoned
 from support.ray_nodes import ray_cluster
 from support.real_data import real_data
 from support.same_tables import assert_same_rows, assert_same_tables
+from typer.testing import CliRunner
 
+from assets.benchmarks.authors_files import paper_descriptions, paper_levels
 from assets.reports.ratings.drawing import draw_items, read_candidates
 from assets.reports.ratings.sheet import write_sheet
 from assets.reports.ratings.storage import RatingsFolder
+from pipelines.cli import app
 from resources.lake import Lake
 from resources.parallel import WORKER_LOST
-from resources.tables import AUDIO_EMBEDDINGS, CLIPS, EXCLUSIONS, MEDIA
+from resources.settings import load_settings
+from resources.tables import (
+    AUDIO_EMBEDDINGS,
+    CLIPS,
+    DESCRIPTIONS,
+    EXCLUSIONS,
+    INFORMATIVENESS,
+    MEDIA,
+)
 
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]
 needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
@@ -122,6 +133,37 @@ def test_a_rating_sheet_holds_200_clips_that_can_be_heard(run):
         assert "#C" not in item["a"] + item["b"]
     levels = RatingsFolder(settings.ratings_dir).key(sheet.name)["level"].value_counts()
     assert set(levels.index) == {"low", "moderate", "high"}
+
+
+def test_what_is_exported_in_the_authors_form_is_read_again(run, tmp_path):
+    """The 24 questions whose texts don't single out the answer were asked of nobody."""
+    command = ["export", str(tmp_path), "--config", str(run.config)]
+    command += ["--variant", "describe_zero_shot", "--grader", "grade_informativeness"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    questions = tmp_path / "egomcq_filtered.json"
+    asked = run.value("SELECT count(*) FROM questions WHERE usable")
+    assert len(json.loads(questions.read_text())) == asked < 320
+    given = yaml.safe_load(run.config.read_text())["benchmarks"]
+    given["ego_mcq"]["questions"] = str(questions)
+    for name, pattern in {
+        "epic_mir": "EPIC_100_*",
+        "epic_sounds": "EPIC_Sounds_*",
+        "ego_mcq": "egomcq_filtered_*",
+    }.items():
+        files = sorted(tmp_path.glob(pattern))
+        twins = [str(file) for file in files if file.stem.endswith("_gpt")]
+        given[name]["descriptions_from"] = twins
+        given[name]["levels_from"] = [str(file) for file in files if str(file) not in twins]
+    settings = load_settings(run.config, benchmarks=given)
+    lake = Lake(run.settings.lake_dir)
+    for name in given:
+        for read, model, value in (
+            (paper_descriptions, DESCRIPTIONS, "description"),
+            (paper_levels, INFORMATIVENESS, "level"),
+        ):
+            ours = lake.read(model, name).set_index("text_id")[value].to_dict()
+            assert read(settings, name).set_index("text_id")[value].to_dict() == ours
 
 
 def test_the_key_is_nowhere_on_disk_or_in_the_output(run):

@@ -110,11 +110,41 @@ def test_a_question_file_names_what_was_removed_and_keeps_its_digits(tmp_path):
         "low_moderate",
     ]
     high = json.loads(paths[2].read_text())
-    assert list(high) == ["1", "3"]
+    assert list(high) == ["0", "1"]  # the authors' loader counts from 0
     assert '"clip_start": 1.5000' in paths[2].read_text()
     moved = settings_for(tmp_path, {"ego_mcq": {"questions": str(paths[2])}})
     options = read_annotations(moved, "ego_mcq").questions["options"][0]
     assert options == read_annotations(settings, "ego_mcq").questions["options"][1]
+
+
+def test_questions_that_failed_a_filter_are_in_no_exported_file(tmp_path):
+    settings = with_files(tmp_path, "ego_mcq")
+    some = {text: DESCRIPTIONS[text] for text in ("open, drawer", "wash pan")}
+    described = frame("description", some)
+    files = export_descriptions(settings, "ego_mcq", described, tmp_path / "a", {"1", "3"})
+    assert [path.name for path in files] == ["egomcq_filtered.json", "egomcq_filtered_gpt.json"]
+    originals, twins = (json.loads(path.read_text()) for path in files)
+    official = json.loads((tmp_path / "egomcq.json").read_text())
+    assert originals == {"0": official["0"], "1": official["2"]}
+    assert [question["query"]["clip_text"] for question in twins.values()] == list(some.values())
+    pair = {"questions": str(files[0]), "descriptions_from": [str(files[1])]}
+    found = paper_descriptions(settings_for(tmp_path, {"ego_mcq": pair}), "ego_mcq")
+    assert dict(zip(found["text"], found["description"], strict=True)) == some
+    levels = export_levels(settings, "ego_mcq", frame("level", GRADES), tmp_path / "a", {"1"})
+    high = next(path for path in levels if path.stem == "egomcq_filtered_low_moderate")
+    assert list(json.loads(high.read_text()).values()) == [official["3"]]
+
+
+def test_the_speaker_tags_of_a_question_that_is_kept_stay(tmp_path):
+    options = [record(f"v{n}", 1.5, 2.5, f"#C C {text}") for n, text in enumerate("abcde")]
+    path = ego_mcq(tmp_path, [question(options, answer) for answer in (0, 1)])["questions"]
+    given = {"questions": path, "clean_speaker_tags": True}
+    settings = settings_for(tmp_path, {"ego_mcq": given})
+    described = frame("description", {"b": "A clap"})
+    files = export_descriptions(settings, "ego_mcq", described, tmp_path / "a", {"0"})
+    original, twin = (json.loads(path.read_text())["0"] for path in files)
+    assert original["query"]["clip_text"] == "#C C b"
+    assert twin["query"]["clip_text"] == "A clap"
 
 
 def test_a_moved_row_another_count_and_an_empty_description_are_refused(tmp_path):
@@ -138,8 +168,15 @@ def test_a_moved_row_another_count_and_an_empty_description_are_refused(tmp_path
 def test_an_export_of_an_unfinished_run_is_refused(tmp_path):
     settings = with_files(tmp_path, "epic_mir")
     some = frame("description", {"cut onion": "Chops"})
-    with pytest.raises(AnnotationError, match="2 of 3 texts have no description yet"):
-        export_descriptions(settings, "epic_mir", some, tmp_path / "a")
+    reasons = {text_id("wash pan"): "too_long", text_id("something else"): "refusal"}
+    with pytest.raises(AnnotationError) as error:
+        export_descriptions(settings, "epic_mir", some, tmp_path / "a", reasons=reasons)
+    for words in (
+        "2 of 3 texts have no description (not asked 1, too_long 1), first 'open, drawer'",
+        "run without a limit",
+        "sound-approach retry",
+    ):
+        assert words in str(error.value)
 
 
 def test_only_the_texts_of_a_limited_run_are_taken(tmp_path):

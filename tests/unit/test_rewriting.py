@@ -12,6 +12,7 @@ from assets.descriptions.rewriting import (
     build_informativeness,
     build_subset_members,
     check_description,
+    reasons_lacking,
     wanted_texts,
 )
 from resources.language_model.question import Answer, Answers, Failure
@@ -158,6 +159,9 @@ def test_counts_and_exclusions_add_up(tmp_path):
     rows = EXCLUSIONS.frame(made.exclusions).set_index("item_id")
     assert rows.loc[text_id("open door"), "reason"] == "unchanged"
     assert rows.loc[text_id("wash pan"), "detail"] == "plain: 'wash pan': over budget"
+    lacking = {text_id("open door"): "unchanged", text_id("wash pan"): "not asked"}
+    assert reasons_lacking(rows.reset_index(), "plain") == lacking
+    assert reasons_lacking(rows.reset_index(), "plai") == {}
     assert len(made.table) + len(rows) == 5
 
 
