@@ -111,7 +111,7 @@ class EpicSoundsSettings(BenchmarkSettings):
 
 
 class TableColumns(Strict):
-    """How the columns of a user's table are named; those after `media` may be absent.
+    """How the columns of a user's table are named; those after `media` may be absent unless named.
 
     Without times a clip is its whole recording; `sound_class` makes relevance identity of classes.
     """
@@ -140,6 +140,14 @@ class TableSettings(BenchmarkSettings):
     texts: tuple[str, ...] = Field(default=("text",), min_length=1)
     columns: TableColumns = TableColumns()
     relevance: ResolvedPath | None = None
+
+    @field_validator("texts")
+    @classmethod
+    def _texts_differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A column named twice would make each of its captions twice, under one id."""
+        if len(set(value)) < len(value):
+            raise ValueError("name each text column once")
+        return value
 
 
 AnyBenchmark = Annotated[

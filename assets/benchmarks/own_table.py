@@ -41,7 +41,10 @@ def read(settings: TableSettings, benchmark: str) -> Annotations:
         AnnotationError: a file can't be used; every bad row is named.
     """
     names = settings.columns
-    rows = read_rows(settings.clips, (names.clip_id, names.media, *settings.texts))
+    # A column that the config names has to be there; by its default name it may be absent.
+    named = [getattr(names, role) for role in sorted(names.model_fields_set)]
+    wanted = dict.fromkeys((names.clip_id, names.media, *settings.texts, *named))
+    rows = read_rows(settings.clips, tuple(wanted))
     problems = Problems(settings.clips)
     _check_times(problems, rows[0], settings)
     check_unique(problems, ((row.line, row[names.clip_id]) for row in rows), names.clip_id)

@@ -108,47 +108,70 @@ def test_the_pairs_are_part_of_the_version(tmp_path):
     assert source_version(settings, "own") != version
 
 
+def test_a_column_by_its_default_name_may_be_absent_even_where_others_are_named(tmp_path):
+    rows = [{"name": "one", "media": "a", "text": "b", "start_s": "1", "end": "2"}]
+    settings = own(tmp_path, rows, columns={"clip_id": "name", "stop_s": "end"})
+    (clip,) = read_annotations(settings, "own").clips.to_dict("records")
+    assert (clip["start_s"], clip["stop_s"], clip["verb_class"]) == (1.0, 2.0, None)
+
+
+def test_a_text_column_is_named_once(tmp_path):
+    with pytest.raises(ValueError, match="name each text column once"):
+        own(tmp_path, [row("one")], texts=["text", "text"])
+
+
 @pytest.mark.parametrize(
-    ("rows", "pairs", "words"),
+    ("rows", "pairs", "words", "given"),
     [
-        ([row("one", stop_s="soon")], None, ["own.csv", "line 2", "'soon' is no time"]),
-        ([row("one", start_s="-1")], None, ["line 2", "'-1' is no time"]),
-        ([row("one", start_s="nan")], None, ["line 2", "'nan' is no time"]),
-        ([row("one", start_s="2")], None, ["line 2", "not after its start"]),
-        ([row("one", media="../a.wav")], None, ["line 2", "lead out of its media folder"]),
-        ([row("one", text="")], None, ["line 2", "nothing to search by"]),
-        ([row("one"), row("one")], None, ["line 3", "occurs already in line 2"]),
-        ([{"clip_id": "one", "media": "a"}], None, ["line 1", "column(s) text missing"]),
+        ([row("one", stop_s="soon")], None, ["own.csv", "line 2", "'soon' is no time"], {}),
+        ([row("one", start_s="-1")], None, ["line 2", "'-1' is no time"], {}),
+        ([row("one", start_s="nan")], None, ["line 2", "'nan' is no time"], {}),
+        ([row("one", start_s="2")], None, ["line 2", "not after its start"], {}),
+        ([row("one", media="../a.wav")], None, ["line 2", "lead out of its media folder"], {}),
+        ([row("one", text="")], None, ["line 2", "nothing to search by"], {}),
+        ([row("one"), row("one")], None, ["line 3", "occurs already in line 2"], {}),
+        ([{"clip_id": "one", "media": "a"}], None, ["line 1", "column(s) text missing"], {}),
         (
             [{"clip_id": "one", "media": "a", "text": "b", "start_s": "1"}],
             None,
             ["line 1", "column start_s comes with no other"],
+            {},
+        ),
+        (
+            [row("one"), row("two")],
+            None,
+            ["line 1", "column(s) label, begin missing", "the file has clip_id, media, start_s"],
+            {"columns": {"start_s": "begin", "sound_class": "label"}},
         ),
         (
             [row("one", **{"class": "dog"}), row("two", **{"class": ""})],
             None,
             ["line 3", "where other clips have a class"],
+            {},
         ),
         (
             [row("one")],
             [{"caption_id": "no", "clip_id": "one", "relevance": "1"}],
             ["pairs.csv", "line 2", "caption_id 'no' is none of the table of clips"],
+            {},
         ),
         (
             [row("one")],
             [{"caption_id": "one", "clip_id": "one", "relevance": "2"}],
             ["line 2", "'2' is no relevance"],
+            {},
         ),
         (
             [row("one")],
             [{"caption_id": "one", "clip_id": "one", "relevance": "1"}] * 2,
             ["line 3", "occurs already in line 2"],
+            {},
         ),
     ],
 )
-def test_a_bad_row_is_named(tmp_path, rows, pairs, words):
+def test_a_bad_row_is_named(tmp_path, rows, pairs, words, given):
     with pytest.raises(AnnotationError) as error:
-        read_annotations(own(tmp_path, rows, pairs), "own")
+        read_annotations(own(tmp_path, rows, pairs, **given), "own")
     for word in words:
         assert word in str(error.value)
 
