@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -34,6 +35,10 @@ _PATIENCE_S = 120.0
 
 class ClusterError(RuntimeError):
     """The cluster can't do the work; the message says what to look at."""
+
+
+class NodeLacksError(Exception):
+    """A worker's node lacks what the process that drives has; the message says what."""
 
 
 class Worker(Protocol):
@@ -231,7 +236,7 @@ class _Run:
 
     def _wait(self) -> Iterator[Done]:
         """What has finished."""
-        from ray.exceptions import RayError, RayTaskError
+        from ray.exceptions import RayError, RayTaskError, UnserializableException
 
         pending = [*self._starting, *self._busy]
         if not pending:
@@ -246,6 +251,8 @@ class _Run:
                 made = self.ray.get(reference)
             except RayTaskError as error:
                 raise _told(error) from error
+            except UnserializableException:  # raised by the work, and not the end of its worker
+                raise
             except RayError as error:  # the worker is lost, or what it returned, with its node
                 self.ray.kill(actor)  # it may be out of reach only, and would go on alone
                 if shard:
@@ -272,11 +279,21 @@ class _Run:
 def _told(error: Any) -> Exception:
     """What a worker raised; where that is a node's own lack, in words that say so."""
     if isinstance(error.cause, FileNotFoundError):
-        return ClusterError(
-            f"{error.cause.filename} is not there for {_first_line(error)}: every node needs the "
-            "recordings, and all that the config names, under the same paths."
-        )
-    return error.cause
+        lack = f"{error.cause.filename or error.cause} is not there"
+    elif isinstance(error.cause, NodeLacksError):
+        lack = str(error.cause)
+    else:
+        return error.cause
+    return ClusterError(
+        f"node {_node(error)}: {lack.rstrip('.')}. Every node needs the recordings, and all that the "
+        "config names, under the same paths."
+    )
+
+
+def _node(error: Exception) -> str:
+    """Where something was raised: Ray says it in words only."""
+    found = re.search(r"\bip=([^,)]+)", str(error))
+    return found[1] if found else "unknown"
 
 
 def _first_line(error: Exception) -> str:

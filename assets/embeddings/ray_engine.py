@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 from assets.embeddings.engine import (
@@ -31,7 +32,7 @@ from resources.encoders.protocol import Encoder, EncoderUnavailable
 from resources.media.addresses import stat_of
 from resources.media.segments import read_segments
 from resources.parallel import WORKER_LOST, Lost
-from resources.ray_cluster import ClusterError, run_shards
+from resources.ray_cluster import ClusterError, NodeLacksError, run_shards
 from resources.settings import RaySettings, Settings
 from resources.vector_store import VectorStore
 
@@ -89,24 +90,40 @@ class TextWorker:
     holds_encoder: ClassVar[bool] = True
 
     def __init__(self, settings: Settings, name: str) -> None:
-        self.encoder = _build(settings, name)
-        self.store = VectorStore(settings.vectors_dir, self.encoder.fingerprint)
+        self.settings = settings
+        self.name = name
+
+    @cached_property
+    def encoder(self) -> Encoder:
+        """Built for the first batch, whose failing is told; a worker that does not start is not."""
+        return _build(self.settings, self.name)
 
     def ready(self) -> None:
         """Nothing is loaded before it is wanted."""
 
     def work(self, units: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
         """Embed batches of texts by key; why the encoder can't run here, if it can't."""
+        store = VectorStore(self.settings.vectors_dir, self.encoder.fingerprint)
         try:
             for batch in units:
-                embed_here(self.encoder, self.store, batch, lambda done, of: None)
+                embed_here(self.encoder, store, batch, lambda done, of: None)
         except EncoderUnavailable as error:
             return error.reason, error.remedy
         return None
 
 
 def _build(settings: Settings, name: str) -> Encoder:
-    built = build_encoder(name, single_encoders(settings)[name], settings.cache_dir)
+    """An encoder on a node.
+
+    Raises:
+        NodeLacksError: what it is made of is not there, as it is where the graph runs.
+    """
+    try:
+        built = build_encoder(name, single_encoders(settings)[name], settings.cache_dir)
+        if not isinstance(built, Precomputed):
+            built.fingerprint  # noqa: B018 (reads every file that decides a vector)
+    except EncoderUnavailable as error:
+        raise NodeLacksError(f"encoder {name}: {error}") from error
     if isinstance(built, Precomputed):
         raise AssertionError(f"{name} computes nothing")
     return built

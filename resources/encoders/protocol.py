@@ -30,9 +30,12 @@ class EncoderUnavailable(Exception):  # noqa: N818 - it says a state, not a mist
     """
 
     def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(f"{reason}: {remedy}")
+        super().__init__(reason, remedy)  # as given, so that it travels between processes
         self.reason = reason
         self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.remedy}"
 
 
 _ROUNDING_S = 0.0005

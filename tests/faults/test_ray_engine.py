@@ -1,5 +1,6 @@
 """Embedding on a Ray cluster: the vectors of one process, a lost node, a poison recording."""
 
+import copy
 import threading
 import time
 from collections import Counter
@@ -20,16 +21,30 @@ from assets.benchmarks.recordings import locate, media_inventory
 from assets.embeddings import ray_engine
 from assets.embeddings.audio import embed_clips
 from assets.embeddings.engine import Segment, Work
-from assets.embeddings.ray_engine import RayEngine, chosen_engine, chosen_text_engine
+from assets.embeddings.ray_engine import (
+    EmbeddingWorker,
+    RayEngine,
+    TextWorker,
+    chosen_engine,
+    chosen_text_engine,
+)
 from assets.embeddings.texts import embed_texts
 from resources import ray_cluster as cluster_module
+from resources.encoders.protocol import EncoderUnavailable
 from resources.media.addresses import stat_of
 from resources.media.decoding import MediaError
 from resources.media.loudness import SpansOf, _measure
 from resources.parallel import WORKER_LOST, Lost
-from resources.ray_cluster import ClusterError, FunctionWorker, _Run, over_cluster, run_shards
+from resources.ray_cluster import (
+    ClusterError,
+    FunctionWorker,
+    NodeLacksError,
+    _Run,
+    over_cluster,
+    run_shards,
+)
 from resources.sample import write_sample
-from resources.settings import RaySettings, SettingsError, load_settings
+from resources.settings import LaionClapSettings, RaySettings, SettingsError, load_settings
 from resources.tables import text_id
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
@@ -84,6 +99,8 @@ def test_a_poison_unit_is_given_up_alone(cluster, tmp_path):
 def test_an_error_of_the_code_is_no_loss(cluster, tmp_path):
     with pytest.raises(ValueError, match="a fault of the code"):
         spread_units(["fault"], tmp_path)
+    with pytest.raises(Exception, match="a fault and its particulars"):
+        spread_units(["unreadable"], tmp_path)
 
 
 @pytest.mark.slow
@@ -113,11 +130,22 @@ def test_a_cluster_scans_and_measures_what_one_process_does(cluster, settings, t
 def test_a_recording_that_a_node_has_not_is_a_fault_of_the_cluster(cluster, settings, tmp_path):
     """Otherwise its clips would be taken for unreadable."""
     absent = tmp_path / "absent.wav"
-    with pytest.raises(ClusterError, match=r"absent\.wav is not there for .*ip=127\.0\.0\.1"):
+    with pytest.raises(ClusterError, match=r"node 127\.0\.0\.1: /.*absent\.wav is not there\."):
         list(over_cluster(RaySettings())(stat_of, [absent]))
     work = Work(Encoder(), segments(absent), lambda keys, vectors: None)
     with pytest.raises(ClusterError, match=r"absent\.wav is not there"):
         RayEngine(settings, RaySettings())([work], None)
+
+
+@pytest.mark.slow
+def test_an_encoder_that_a_node_has_not_is_a_fault_of_the_cluster(cluster, settings, tmp_path):
+    """Otherwise it would be left out, though it can run."""
+    lacking = with_checkpoint(settings, tmp_path / "mine.pt")
+    heard = locate(settings, read_annotations(settings, BENCHMARK))["S01_01"]
+    work = Work(Encoder(), segments(heard), lambda keys, vectors: None)
+    said = r"node 127\.0\.0\.1: encoder stub: .*mine\.pt is not there"
+    with pytest.raises(ClusterError, match=said):
+        RayEngine(lacking, RaySettings())([work], None)
 
 
 @pytest.mark.slow
@@ -201,6 +229,42 @@ def segments(*recordings):
 
 class Encoder:
     name, fingerprint = "stub", "f" * 64
+
+
+def with_checkpoint(settings, checkpoint):
+    """The same project, whose encoder `stub` is read from a checkpoint."""
+    stub = LaionClapSettings(kind="laion_clap", checkpoint=str(checkpoint))
+    return settings.model_copy(update={"encoders": {"stub": stub}})
+
+
+def test_why_an_encoder_is_unavailable_travels_between_processes():
+    error = EncoderUnavailable("weights missing", "fetch them")
+    found = copy.copy(error)
+    assert (found.reason, found.remedy, str(found)) == (error.reason, error.remedy, str(error))
+
+
+def test_a_worker_of_either_kind_says_what_its_node_lacks(tmp_path):
+    recording = tmp_path / "a.wav"
+    recording.touch()
+    settings = with_checkpoint(
+        load_settings(sample_project(tmp_path / "project")), tmp_path / "mine.pt"
+    )
+    with pytest.raises(NodeLacksError, match=r"encoder stub: .*mine\.pt"):
+        EmbeddingWorker(settings).work([{"stub": segments(recording)}])
+    with pytest.raises(NodeLacksError, match=r"encoder stub: .*mine\.pt"):
+        TextWorker(settings, "stub").work([{"key": "a text"}])
+
+
+def test_a_file_that_a_node_lacks_is_told_whatever_its_error_knows():
+    def told(cause):
+        error = RuntimeError("ray::Worker.work() (pid=7, ip=10.0.0.7, actor_id=a)\nTraceback ...")
+        error.cause = cause
+        return str(cluster_module._told(error))
+
+    found = told(FileNotFoundError(2, "No such file", "/a.wav"))
+    assert found.startswith("node 10.0.0.7: /a.wav is not there. Every node needs")
+    assert "10.0.0.7: s3://b/x is not there" in told(FileNotFoundError("s3://b/x"))
+    assert "10.0.0.7: encoder stub: it lacks" in told(NodeLacksError("encoder stub: it lacks"))
 
 
 def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path, monkeypatch):

@@ -39,6 +39,13 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
             cluster.shutdown()
 
 
+class UnreadableError(Exception):
+    """Travels to another process, and can't be read there."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} and {second}")
+
+
 class Marker:
     """Leaves a file for each unit that it does; a unit named `poison` ends its process."""
 
@@ -58,6 +65,8 @@ class Marker:
                 os._exit(1)
             if unit == "fault":
                 raise ValueError("this is a fault of the code")
+            if unit == "unreadable":
+                raise UnreadableError("a fault", "its particulars")
             time.sleep(self.pause_s)
             (self.folder / f"{unit}.{uuid.uuid4().hex}").touch()
         return [unit.upper() for unit in units]
