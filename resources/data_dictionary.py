@@ -7,7 +7,7 @@ Run `python -m resources.data_dictionary` after a change to `tables.py`; a test 
 from __future__ import annotations
 
 from resources.settings import PROJECT_ROOT
-from resources.table_model import Column, TableModel
+from resources.table_model import Column, TableModel, Used
 from resources.tables import TABLES
 
 PAGE = PROJECT_ROOT / "docs" / "data_dictionary.md"
@@ -31,6 +31,7 @@ def _section(model: TableModel) -> str:
         "",
         f"{model.description} Stage: {model.stage}. Stored as {where}. "
         f"Key: {', '.join(f'`{name}`' for name in model.key)}.",
+        *(_rules(model.used) if model.used else ()),
         "",
         "| column | type | may be null | meaning |",
         "| --- | --- | --- | --- |",
@@ -40,10 +41,20 @@ def _section(model: TableModel) -> str:
     return "\n".join(lines)
 
 
+def _rules(used: Used) -> list[str]:
+    """What is checked of a table that also lists what is not used."""
+    filled = [f"`{name}` is there" for name in used.filled]
+    after = [f"`{late}` is greater than `{early}`" for late, early in used.after]
+    where = [f"`{used.reason}` is empty", *filled, *after]
+    return ["", f"Where `{used.flag}`: {', '.join(where)}; where not, `{used.reason}` says why."]
+
+
 def _row(column: Column) -> str:
     meaning = column.description
     if column.allowed:
         meaning += f" One of {', '.join(f'`{value}`' for value in column.allowed)}."
+    if column.length:
+        meaning += f" {column.length} items."
     kind = "string" if column.type == "label" else column.type
     return f"| `{column.name}` | {kind} | {'yes' if column.nullable else ''} | {meaning} |"
 

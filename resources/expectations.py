@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from resources.lake import Lake
-from resources.table_model import Column, TableModel
+from resources.table_model import Column, TableModel, Used
 
 _BAD_VALUES_SHOWN = 5
 _SOURCE = "lake"
@@ -114,7 +114,7 @@ def _suite(model: TableModel) -> list[tuple[str, dict[str, Any]]]:
         suite.append(("ExpectColumnValuesToBeUnique", {"column": model.key[0]}))
     else:
         suite.append(("ExpectCompoundColumnsToBeUnique", {"column_list": list(model.key)}))
-    return suite
+    return suite + (_row_expectations(model.used) if model.used else [])
 
 
 def _column_expectations(column: Column) -> list[tuple[str, dict[str, Any]]]:
@@ -127,7 +127,30 @@ def _column_expectations(column: Column) -> list[tuple[str, dict[str, Any]]]:
     if column.minimum is not None or column.maximum is not None:
         limits = {"min_value": column.minimum, "max_value": column.maximum}
         found.append(("ExpectColumnValuesToBeBetween", {**name, **limits}))
+    if column.length is not None:
+        found.append(("ExpectColumnValuesToBeInSet", {**name, "value_set": [column.length]}))
     return found
+
+
+def _row_expectations(used: Used) -> list[tuple[str, dict[str, Any]]]:
+    """What columns of one row are to one another; cell by cell, such rows look sound."""
+    yes, no = _where(used.flag, True), _where(used.flag, False)
+    return [
+        ("ExpectColumnValuesToBeNull", {"column": used.reason, **yes}),
+        ("ExpectColumnValuesToNotBeNull", {"column": used.reason, **no}),
+        *(("ExpectColumnValuesToNotBeNull", {"column": name, **yes}) for name in used.filled),
+        *(("ExpectColumnPairValuesAToBeGreaterThanB", _pair(*pair) | yes) for pair in used.after),
+    ]
+
+
+def _where(flag: str, value: bool) -> dict[str, Any]:
+    """The rows that an expectation speaks of, as Great Expectations' own form of a condition."""
+    comparison = {"type": "comparison", "operator": "==", "parameter": value}
+    return {"row_condition": {**comparison, "column": {"name": flag}}}
+
+
+def _pair(late: str, early: str) -> dict[str, Any]:
+    return {"column_A": late, "column_B": early, "ignore_row_if": "either_value_is_missing"}
 
 
 def _failures(frame: pd.DataFrame, model: TableModel) -> list[str]:
@@ -184,7 +207,12 @@ def _sentence(result: Any) -> str:
     bad = bad or found.get("exception_message", "")
     shown = bad[:_BAD_VALUES_SHOWN] if isinstance(bad, list) else bad
     count = found.get("unexpected_count")
-    where = config.kwargs.get("column") or config.kwargs.get("column_list")
+    given = config.kwargs
+    pair = [given.get("column_A"), given.get("column_B")]
+    where = given.get("column") or given.get("column_list") or pair
+    condition = given.get("row_condition")
+    if condition:
+        where = f"{where} where {condition['column']['name']} is {condition['parameter']}"
     return (
         f"{config.type} on {where}: {count if count is not None else 'all'} rows, such as {shown}"
     )

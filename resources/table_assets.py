@@ -173,6 +173,10 @@ def _broken(values: pd.Series, column: Column) -> pd.Series:
         bad = bad | (values < column.minimum).fillna(False).astype(bool)
     if column.maximum is not None:
         bad = bad | (values > column.maximum).fillna(False).astype(bool)
+    if column.length is not None:
+        bad = bad | (values[~empty].map(len) != column.length).reindex(
+            values.index, fill_value=False
+        )
     return bad
 
 
@@ -190,6 +194,8 @@ def _value_rules(column: Column) -> list[str]:
         rules.append(f"at least {column.minimum:g}")
     if column.maximum is not None:
         rules.append(f"at most {column.maximum:g}")
+    if column.length is not None:
+        rules.append(f"{column.length} items")
     return rules
 
 

@@ -46,11 +46,28 @@ class Column:
     allowed: tuple[str, ...] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    length: int | None = None
+    """How many items each of a column of lists holds, where that is fixed."""
 
     @property
     def arrow(self) -> pa.Field:
         """The column as an Arrow field."""
         return pa.field(self.name, ARROW_TYPES[self.type], nullable=self.nullable)
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a table's rows keep to where they are used, and where they are not.
+
+    Where `flag` is true `reason` is empty, and where it is false `reason` says why.
+    """
+
+    flag: str
+    reason: str = "reason"
+    filled: tuple[str, ...] = ()
+    """Columns that are not empty where the flag is true."""
+    after: tuple[tuple[str, str], ...] = ()
+    """Pairs of columns, the first greater than the second where the flag is true."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +82,19 @@ class TableModel:
     partitioned: bool = True
     version_columns: tuple[str, ...] | None = None
     """What the data version is made from, where not every column (vectors: their keys)."""
+    used: Used | None = None
+    """The rules of a table that also lists what is not used."""
 
     def __post_init__(self) -> None:
-        unknown = (set(self.key) | set(self.version_columns or ())) - set(self.names)
+        named = {*self.key, *(self.version_columns or ())}
+        if self.used:
+            named |= {
+                self.used.flag,
+                self.used.reason,
+                *self.used.filled,
+                *sum(self.used.after, ()),
+            }
+        unknown = named - set(self.names)
         if unknown:
             raise TableError(f"table {self.name}: no such columns: {sorted(unknown)}")
 

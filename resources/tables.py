@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 
-from resources.table_model import Column, TableModel
+from resources.table_model import Column, TableModel, Used
 
 VISUAL = "visual"
 """The variant of the original text: a narration, or a sound class's label."""
+
+OPTIONS = 5
+"""Clips that a multiple-choice question offers."""
 
 LEVELS = ("low", "moderate", "high")
 SUBSETS = ("all", *LEVELS)
@@ -103,6 +106,7 @@ MEDIA = TableModel(
         _string("reason", "Why not.", nullable=True),
     ),
     key=("benchmark", "video_id"),
+    used=Used("usable", filled=("path", "duration_s", "sample_rate", "channels", "content_hash")),
 )
 
 CLIPS = TableModel(
@@ -134,6 +138,7 @@ CLIPS = TableModel(
         _string("reason", "Why not.", nullable=True),
     ),
     key=("benchmark", "clip_id"),
+    used=Used("usable", filled=("stop_s",), after=(("stop_s", "start_s"),)),
 )
 
 CAPTIONS = TableModel(
@@ -175,12 +180,15 @@ QUESTIONS = TableModel(
         _label("kind", "Clips of several videos, or of one.", ("inter", "intra")),
         _string("text", "The query text."),
         TEXT_ID,
-        Column("options", "strings", "Clip ids, in order."),
-        _int("answer", "Position of the right option, from 0."),
+        Column("options", "strings", "Clip ids, in order.", length=OPTIONS),
+        Column(
+            "answer", "int", "Position of the right option, from 0.", minimum=0, maximum=OPTIONS - 1
+        ),
         _bool("usable", "Whether it is asked."),
         _string("reason", "Why not.", nullable=True),
     ),
     key=("benchmark", "question_id"),
+    used=Used("usable"),
 )
 
 _LEFT_OUT = (
@@ -224,6 +232,7 @@ FEW_SHOT_EXAMPLES = TableModel(
     ),
     key=("youtube_id", "visual_text", "audio_caption"),
     partitioned=False,
+    used=Used("kept"),
 )
 
 PROMPTS = TableModel(
@@ -562,6 +571,7 @@ RATERS = TableModel(
     ),
     key=("sheet", "rater"),
     partitioned=False,
+    used=Used("accepted"),
 )
 
 RATINGS = TableModel(

@@ -23,8 +23,8 @@ from assets.benchmarks.annotation_files import (
 )
 from assets.benchmarks.annotations import Annotations, clip_frame, question_frame
 from resources.settings import EgoMcqSettings
+from resources.tables import OPTIONS
 
-OPTIONS = 5
 KINDS = {1: "inter", 2: "intra"}
 _POSITIONS = tuple(str(position) for position in range(OPTIONS))
 _SPEAKER_TAGS = (

@@ -23,12 +23,17 @@ SAMPLES = {
 def good_value(column):
     if column.allowed:
         return column.allowed[0]
+    if column.length:
+        return SAMPLES[column.type] * column.length
     return column.minimum if column.minimum is not None else SAMPLES[column.type]
 
 
 def good_row(model, number=0):
     """A row that keeps to its model; rows of different numbers differ in their key."""
     row = {column.name: good_value(column) for column in model.columns}
+    if model.used:
+        row[model.used.reason] = None
+        row |= {late: row[early] + 1 for late, early in model.used.after}
     free = next(
         column
         for column in model.columns
@@ -53,6 +58,22 @@ def defects(model):
         if column.maximum is not None:
             value = column.maximum + 1
             yield f"{column.name} too large", [good_row(model) | {column.name: value}]
+        if column.length is not None:
+            value = SAMPLES[column.type] * (column.length - 1)
+            yield f"{column.name} too short", [good_row(model) | {column.name: value}]
+    if model.used:
+        yield from row_defects(model, model.used)
+
+
+def row_defects(model, used):
+    """Rows whose cells are sound one by one, and which can't be true together."""
+    good = good_row(model)
+    yield "used, with a reason against it", [good | {used.reason: "why"}]
+    yield "not used, without a reason", [good | {used.flag: False}]
+    for name in used.filled:
+        yield f"used without {name}", [good | {name: None}]
+    for late, early in used.after:
+        yield f"{late} is {early}", [good | {late: good[early]}]
 
 
 CASES = [
@@ -79,7 +100,16 @@ def test_good_rows_and_no_rows_pass(tmp_path, model):
 def test_a_defect_fails_the_suite(tmp_path, model, rows):
     found = verdict(tmp_path, model, rows)
     assert not found.passed
-    assert len(found.failures) == 1
+    assert len(found.failures) <= 2  # an end before 0 also lies before its start
+
+
+def test_a_row_that_contradicts_itself_is_told_in_words(tmp_path):
+    clips = TABLES["clips"]
+    rows = [good_row(clips, 1), good_row(clips, 2) | {"start_s": 9.0, "stop_s": 2.0}]
+    assert verdict(tmp_path, clips, rows).failures == (
+        "expect_column_pair_values_a_to_be_greater_than_b on ['stop_s', 'start_s'] where usable is "
+        "True: 1 rows, such as [(2.0, 9.0)]",
+    )
 
 
 def test_an_empty_cell_that_must_not_be_is_seen(tmp_path, monkeypatch):
@@ -111,7 +141,7 @@ def test_a_judge_sees_all_of_a_table_but_what_its_lists_hold(tmp_path):
     lake = Lake(tmp_path)
     lake.write(model, model.frame(rows), "b")
     whole, judged = lake.read(model, "b"), lake.without_lists(model, "b")
-    assert set(judged["noun_classes"].dropna()) == {"there"}
+    assert set(judged["noun_classes"].dropna()) == {1}
     assert judged["noun_classes"].isna().equals(whole["noun_classes"].isna())
     others = [name for name in model.names if name != "noun_classes"]
     pd.testing.assert_frame_equal(judged[others], whole[others])
