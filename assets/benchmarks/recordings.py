@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from assets.benchmarks.annotations import Annotations
-from resources.media.inventory import Progress, Recording, scan
+from resources.media.inventory import UNREADABLE, Progress, Recording, scan
 from resources.media.locating import find_recordings
 from resources.parallel import WORKER_LOST
 from resources.ray_cluster import chosen_spread
@@ -40,12 +40,14 @@ def media_inventory(
 
 
 def given_up(found: pd.DataFrame) -> int:
-    """How many recordings, or clips, nobody survived working at: another run tries them again.
+    """How many recordings, or clips, were not listened to, through no fault of what they hold.
+
+    Nobody survived working at them, or their file could not be read: another run tries them again.
 
     Args:
         found: a `MEDIA` or a `CLIPS` frame.
     """
-    return int(found["reason"].str.startswith(WORKER_LOST).sum())
+    return int(found["reason"].str.startswith((WORKER_LOST, UNREADABLE)).sum())
 
 
 def locate(settings: Settings, annotations: Annotations) -> dict[str, Path | None]:

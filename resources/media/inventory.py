@@ -2,6 +2,7 @@
 
 Headers are not believed: a truncated file declares its full length. So a recording counts as
 usable only if its audio decodes as far as the header says, and is not digital silence throughout.
+One whose file can't be read at all is named, and tried again by the next scan.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from resources.parallel import WORKER_LOST, Lost, Spread, on_threads
 
 MISSING = "missing media"
 DIGITAL_SILENCE = "digital silence"
+UNREADABLE = "unreadable"
+"""The reason of what is there, or was a moment ago, and can't be opened or read."""
 
 _TOLERANCE_S = 0.1
 """A header's length may differ from the decoded one by codec padding: some frames, no more."""
@@ -55,7 +58,8 @@ def scan(
 ) -> dict[str, Recording]:
     """Probe recordings in parallel; those unchanged since an earlier scan are not read again.
 
-    A recording that nobody survived probing is not remembered: the next scan tries it again.
+    A recording that can't be read, or that nobody survived probing, is not remembered: the next
+    scan tries it again.
 
     Args:
         files: by video id, the recording's file, or None where there is none.
@@ -72,13 +76,15 @@ def scan(
                 done[video_id] = known
             elif path:
                 unknown.append((video_id, path))
-        unknown.sort(key=lambda task: stat_of(task[1])[0], reverse=True)
+        unknown.sort(key=_size, reverse=True)
         report = progress or (lambda done, of: None)
         report(len(done), len(files))
         for (video_id, path), read in spread(_read, unknown):
             if isinstance(read, Lost):
                 given_up = Probe(reason=WORKER_LOST, detail=f"{path}: {read.reason}")
                 done[video_id] = Recording(path, None, given_up)
+            elif isinstance(read, Probe):
+                done[video_id] = Recording(path, None, read)
             else:
                 stat, content, probed = read
                 memory.remember_file(path, stat, content)
@@ -100,15 +106,35 @@ def probe(path: Path) -> Probe:
 def _known(memory: MediaMemory, path: Path | None) -> Recording | None:
     if path is None:
         return Recording(None, None, Probe(reason=MISSING, detail="no media pattern fits a file"))
-    known_hash = memory.content_hash(path)
+    try:
+        known_hash = memory.content_hash(path)
+    except OSError as error:
+        return Recording(path, None, _unreadable(path, error))
     row = memory.probe(known_hash) if known_hash else None
     return Recording(path, known_hash, Probe(*row)) if row else None
 
 
-def _read(task: tuple[str, Path]) -> tuple[tuple[int, int], str, Probe]:
-    """Stat before reading: a file that changes meanwhile is then read again next time."""
+def _size(task: tuple[str, Path]) -> int:
+    try:
+        return stat_of(task[1])[0]
+    except OSError:
+        return 0  # `_read` meets it too, and says so
+
+
+def _read(task: tuple[str, Path]) -> tuple[tuple[int, int], str, Probe] | Probe:
+    """What is to be remembered of a recording; or its verdict alone, if it can't be read.
+
+    Stat before reading: a file that changes meanwhile is then read again next time.
+    """
     _, path = task
-    return stat_of(path), content_hash(path), probe(path)
+    try:
+        return stat_of(path), content_hash(path), probe(path)
+    except OSError as error:
+        return _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: OSError) -> Probe:
+    return Probe(reason=UNREADABLE, detail=f"{path}: {error.strerror or error}")
 
 
 def _probe(audio: Audio) -> Probe:

@@ -1,5 +1,7 @@
 """The stage's tables, from files and media: what is used, what is not; sums add up."""
 
+import errno
+
 import numpy as np
 import pytest
 from support.benchmark_files import (
@@ -24,6 +26,8 @@ from assets.benchmarks.clips import build_clips
 from assets.benchmarks.exclusions import benchmark_exclusions
 from assets.benchmarks.questions import build_questions
 from assets.benchmarks.recordings import media_inventory
+from resources.media import inventory
+from resources.media.addresses import content_hash
 from resources.parallel import WORKER_LOST, Lost, on_threads
 
 
@@ -105,6 +109,21 @@ def test_a_second_run_gives_the_same_tables(kitchen):
     first, second = tables(kitchen), tables(kitchen)
     for one, other in zip(first, second, strict=True):
         assert one.equals(other)
+
+
+def test_a_recording_that_cant_be_read_leaves_the_others_and_is_tried_again(kitchen, monkeypatch):
+    def refused(path):
+        if path.stem == "P01_01":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return content_hash(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inventory, "content_hash", refused)
+        media, clips, exclusions = tables(kitchen)
+    assert recordings.given_up(media) == 1
+    assert set(clips.filter(like="P01_01", axis=0)["reason"]) == {"unreadable"}
+    assert_sums_add_up(media, clips, exclusions)
+    assert recordings.given_up(tables(kitchen)[0]) == 0
 
 
 @pytest.mark.parametrize(("step", "module"), [("scan", recordings), ("loudness", clip_tables)])

@@ -1,5 +1,6 @@
 """Recordings found, probed, decoded and cut (resources/media)."""
 
+import errno
 from pathlib import Path
 
 import av
@@ -225,6 +226,30 @@ def test_scan_reads_only_what_changed(tmp_path, monkeypatch):
     assert read == [files["a"]]
     assert changed["a"].probe.duration_s == 3.0
     assert changed["a"].content_hash != first["a"].content_hash
+
+
+def test_a_recording_that_cant_be_read_is_named_and_tried_again(tmp_path, monkeypatch):
+    files = {name: write_audio(tmp_path / f"{name}.wav", noise(1.0)) for name in ("a", "b", "c")}
+    files["c"].unlink()
+
+    def refused(path):
+        if path == files["b"]:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return content_hash(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inventory, "content_hash", refused)
+        found = scan(files, tmp_path / "cache")
+    assert found["a"].probe.reason is None
+    assert {name: (found[name].content_hash, found[name].probe.reason) for name in "bc"} == {
+        "b": (None, "unreadable"),
+        "c": (None, "unreadable"),
+    }
+    assert found["b"].probe.detail == f"{files['b']}: Permission denied"
+    assert found["c"].probe.detail == f"{files['c']}: No such file or directory"
+    write_audio(files["c"], noise(1.0))
+    again = scan(files, tmp_path / "cache")
+    assert {name: again[name].probe.reason for name in files} == {"a": None, "b": None, "c": None}
 
 
 def test_loudness_is_measured_once_a_content_and_span(tmp_path, monkeypatch):
