@@ -1,8 +1,8 @@
 """Where one recording's samples lie: a file, a data set of an HDF5 file, or a row of chunks.
 
 An address is a path. `audio.hdf5::P01_01` is the data set P01_01 of a file, as EPIC-SOUNDS ships
-its audio; `<uid>/{chunk}.flac` are the files `0.flac`, `1.flac` ... of 600 seconds each, as Ego4D's
-audio is often kept. Any other path is a file.
+its audio (see `hdf5`); `<uid>/{chunk}.flac` are the files `0.flac`, `1.flac` ... of 600 seconds
+each, as Ego4D's audio is often kept. Any other path is a file.
 """
 
 from __future__ import annotations
@@ -51,7 +51,12 @@ def stat_of(address: Path) -> tuple[int, int]:
 
 
 def content_hash(address: Path) -> str:
-    """sha256 of the file; of the data set's samples; or of the hashes of the chunks."""
+    """sha256 of the file; of the data set's samples and rate; or of the hashes of the chunks.
+
+    Raises:
+        OSError: it can't be read.
+        MediaError: the data set is none of a recording.
+    """
     member = member_of(address)
     if member:
         return _hash_of_member(*member)
@@ -63,10 +68,14 @@ def content_hash(address: Path) -> str:
 def _hash_of_member(path: Path, member: str) -> str:
     import h5py
 
+    from resources.media.hdf5 import own_rate, recording_in
+
     digest = hashlib.sha256()
     with h5py.File(path, "r") as file:
-        samples = file[member]
+        samples = recording_in(file, member)
         digest.update(f"{samples.dtype.str}{samples.shape}".encode())
+        if rate := own_rate(samples):
+            digest.update(f"at {rate} Hz".encode())
         for start in range(0, len(samples), 1 << 22):
             digest.update(samples[start : start + (1 << 22)].tobytes())
     return digest.hexdigest()

@@ -131,6 +131,8 @@ def _read(task: tuple[str, Path]) -> tuple[tuple[int, int], str, Probe] | Probe:
         return stat_of(path), content_hash(path), probe(path)
     except OSError as error:
         return _unreadable(path, error)
+    except MediaError as error:
+        return Probe(reason=error.reason, detail=error.detail)
 
 
 def _unreadable(path: Path, error: OSError) -> Probe:

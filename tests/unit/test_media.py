@@ -357,6 +357,42 @@ def test_the_hash_of_a_data_set_is_that_of_its_samples(tmp_path):
     assert content_hash(Path(f"{one}::a")) != content_hash(Path(f"{one}::b"))
 
 
+def test_a_data_set_that_is_given_a_sample_rate_is_another_recording(tmp_path):
+    path = write_hdf5(tmp_path / "audio.hdf5", P01_01=noise(2.0), P01_02=noise(2.0, seed=1))
+    found = find_recordings([str(path)], dict.fromkeys(["P01_01", "P01_02"]))
+    before = scan(found, tmp_path)
+    with h5py.File(path, "a") as file:
+        file["P01_01"].attrs["sample_rate"] = 48_000
+    after = scan(found, tmp_path)
+    assert after["P01_01"].probe.sample_rate == 48_000
+    assert after["P01_01"].content_hash != before["P01_01"].content_hash
+    assert after["P01_02"] == before["P01_02"]
+
+
+@pytest.mark.parametrize(
+    ("content", "rate", "words"),
+    [
+        ("a text", None, "no audio"),
+        (np.zeros(8, np.complex64), None, "holds complex64 in 1 dimensions, no audio"),
+        (np.zeros(8, np.uint8), None, "holds uint8"),
+        (np.zeros((2, 2, 2), np.float32), None, "in 3 dimensions"),
+        (np.ones(8, np.float32), "fast", "its attribute sample_rate is 'fast'; write it in Hz"),
+        (np.ones(8, np.float32), -1, "write it in Hz"),
+    ],
+)
+def test_a_data_set_that_is_no_recording_is_named(tmp_path, content, rate, words):
+    with h5py.File(tmp_path / "audio.hdf5", "w") as file:
+        file["P01_01"] = content
+        if rate is not None:
+            file["P01_01"].attrs["sample_rate"] = rate
+    address = Path(f"{tmp_path}/audio.hdf5::P01_01")
+    for found in (probe(address), scan({"P01_01": address}, tmp_path)["P01_01"].probe):
+        assert found.reason == "damaged"
+        assert words in found.detail
+    gone = probe(Path(f"{tmp_path}/audio.hdf5::P09_09"))
+    assert gone.detail == "there is no data set P09_09"
+
+
 def test_an_hdf5_file_that_is_none_is_named(tmp_path):
     path = tmp_path / "audio.hdf5"
     path.write_bytes(b"no such thing")
