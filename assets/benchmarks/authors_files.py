@@ -25,7 +25,14 @@ import pandas as pd
 from assets.benchmarks.adapters import read_annotations
 from assets.benchmarks.annotation_files import AnnotationError, Problems, read_rows, read_text
 from assets.benchmarks.annotations import Annotations
-from resources.settings import EgoMcqSettings, EpicMirSettings, EpicSoundsSettings, Settings
+from assets.benchmarks.ego_mcq import clean_speaker_tags
+from resources.settings import (
+    AnyBenchmark,
+    EgoMcqSettings,
+    EpicMirSettings,
+    EpicSoundsSettings,
+    Settings,
+)
 from resources.tables import LEVELS, text_id
 
 _CLIP_TEXT, _SENTENCE_TEXT = 8, 1
@@ -99,14 +106,16 @@ def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
     for path in files:
         level = _level_of(path)
         problems = Problems(path)
+        read = partial(_clean_text, settings.benchmarks[benchmark])
         # Question files are numbered anew in a subset: there the text itself is the id.
         by_text = path.suffix == ".json"
         originals = _originals(annotations, path)
         known = {text_id(o.text) if by_text else o.item_id: o.text for o in originals}
         for item in _items(path):
-            text = known.get(text_id(item.text) if by_text else item.item_id)
+            text = known.get(text_id(read(item.text)) if by_text else item.item_id)
             if text is None:
-                problems.add(item.place, f"{item.item_id!r} is no item of this benchmark")
+                named = item.text if by_text else item.item_id
+                problems.add(item.place, f"{named!r} is no item of this benchmark")
             elif found.setdefault(text_id(text), (text, level))[1] != level:
                 problems.add(item.place, f"{text!r} is in another level's file too")
         problems.raise_any()
@@ -211,6 +220,12 @@ def _of_run(
     used = _texts(read_annotations(settings, benchmark))
     rows = [(key, *values) for key, values in found.items() if key in used]
     return pd.DataFrame(rows, columns=["text_id", "text", column])
+
+
+def _clean_text(given: AnyBenchmark, text: str) -> str:
+    """A question's text as the run reads it: without speaker tags, where the config cleans them."""
+    cleans = isinstance(given, EgoMcqSettings) and given.clean_speaker_tags
+    return clean_speaker_tags(text) if cleans else text
 
 
 def _items(path: Path) -> list[_Item]:

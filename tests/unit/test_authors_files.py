@@ -202,6 +202,20 @@ def test_a_subset_file_must_tell_its_level_and_hold_items_of_the_benchmark(tmp_p
         paper_levels(with_files(tmp_path, "epic_mir", levels=[high]), "epic_mir")
 
 
+@pytest.mark.parametrize("cleans", [True, False])
+def test_the_authors_own_subsets_are_read_whether_or_not_speaker_tags_are_cleaned(tmp_path, cleans):
+    options = [record(f"v{n}", 1.5, 2.5, f"#C C {text}") for n, text in enumerate("abcde")]
+    path = ego_mcq(tmp_path, [question(options, answer) for answer in (0, 1)])["questions"]
+    low = tmp_path / "egomcq_moderate_high.json"
+    low.write_text(json.dumps({"0": json.loads(Path(path).read_text())["1"]}))
+    given = {"questions": path, "clean_speaker_tags": cleans, "levels_from": [str(low)]}
+    settings = settings_for(tmp_path, {"ego_mcq": given})
+    assert list(paper_levels(settings, "ego_mcq")["text"]) == ["b" if cleans else "#C C b"]
+    low.write_text(low.read_text().replace("#C C b", "#C C z"))
+    with pytest.raises(AnnotationError, match="'#C C z' is no item of this benchmark"):
+        paper_levels(settings, "ego_mcq")
+
+
 def test_without_files_there_is_nothing(tmp_path):
     settings = with_files(tmp_path, "ego_mcq")
     assert paper_descriptions(settings, "ego_mcq").empty
