@@ -11,13 +11,11 @@ from typing import Any
 
 import pandas as pd
 
-from resources.tables import VISUAL
+from resources.tables import MAIN_METRICS, MAIN_RELEVANCE_KINDS, VISUAL
 
 Overview = Mapping[str, Any]
 
-_MAIN_METRICS = ("map_published", "accuracy_inter", "accuracy_intra")
 _MAIN = {"subset": "all", "similarity": "cosine"}
-_MAIN_KINDS = ("caption", "pairs", "class", "question")
 _SHOWN = 24
 
 
@@ -72,7 +70,7 @@ def _requests(rows: pd.DataFrame) -> Overview:
 
 def _main(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of each benchmark's main metric over the whole gallery."""
-    chosen = rows["metric"].isin(_MAIN_METRICS) & rows["relevance_kind"].isin(_MAIN_KINDS)
+    chosen = rows["metric"].isin(MAIN_METRICS) & rows["relevance_kind"].isin(MAIN_RELEVANCE_KINDS)
     for column, value in _MAIN.items():
         chosen &= rows[column] == value
     # The mean says it in one number; questions have no direction.

@@ -38,6 +38,10 @@ METRICS = (
     "accuracy_intra",
     "class_accuracy",
 )
+MAIN_METRICS = ("map_published", "accuracy_inter", "accuracy_intra")
+"""What stands for a benchmark where one figure must."""
+MAIN_RELEVANCE_KINDS = ("caption", "pairs", "class", "question")
+"""What result tables show; `verb` and `noun` are other views of the same queries."""
 
 
 def normalized(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from resources.tables import METRICS
+from resources.tables import MAIN_RELEVANCE_KINDS, METRICS
 
 KEY = ("benchmark", "encoder", "variant", "direction", "grader", "subset", "crop_rule")
 """What names a row of a result table."""
@@ -20,7 +20,6 @@ NULL = "null"
 """How an empty value is written in a condition."""
 _OF_COMPARISONS = ("_delta", "_p_holm", "_mark")
 _RULED = ("recall_at_", "median_rank", "mean_rank")
-_MAIN_KINDS = ("caption", "pairs", "class", "question")
 _SHOWN = 8
 
 
@@ -56,7 +55,9 @@ class Cell:
     def of(self, scores: pd.DataFrame) -> pd.DataFrame:
         """The rows of `scores` that the cell shows: one, or none where there is no such score."""
         wanted = {**self.key, "metric": self.metric, "recall_rule": self.recall_rule}
-        chosen = (scores["similarity"] == "cosine") & scores["relevance_kind"].isin(_MAIN_KINDS)
+        chosen = (scores["similarity"] == "cosine") & scores["relevance_kind"].isin(
+            MAIN_RELEVANCE_KINDS
+        )
         chosen &= scores["protocol"].isna() | (scores["protocol"] == "subset_gallery")
         for name, value in wanted.items():
             chosen &= scores[name].isna() if value is None else scores[name] == value

@@ -93,26 +93,6 @@ def percentile_interval(resampled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def cluster_interval(
-    values: np.ndarray, codes: np.ndarray | None, resamples: int, seed: int
-) -> tuple[float, float]:
-    """95 % interval of the mean of queries' values.
-
-    Args:
-        values: one value a query.
-        codes: each query's cluster, from 0; None for the plain bootstrap, by query.
-        resamples: how many.
-        seed: of the draws.
-    """
-    codes = np.arange(len(values)) if codes is None else codes
-    clusters = int(codes.max()) + 1
-    weights = resample_weights(clusters, resamples, (seed,))
-    sums = cluster_sums(values, codes, clusters)[:, None]
-    sizes = cluster_sums(np.ones(len(values)), codes, clusters)[:, None]
-    low, high = percentile_interval(resampled_means(sums, sizes, weights))
-    return float(low[0]), float(high[0])
-
-
 def flipped_sums(differences: np.ndarray, draws: int, seed: tuple[int, ...]) -> np.ndarray:
     """Sums of differences whose signs are drawn at random, cluster by cluster.
 

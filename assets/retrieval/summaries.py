@@ -32,15 +32,12 @@ from assets.retrieval.intervals import (
 from assets.retrieval.metrics import BOTH_DIRECTIONS
 from assets.retrieval.scales import Scale, ScaleKey, scales
 from resources.settings import MetricsSettings
-from resources.tables import COMPARISONS, SCORES, VISUAL
+from resources.tables import COMPARISONS, MAIN_METRICS, SCORES, VISUAL
 
 MEDIAN = "median_rank"
 APPROXIMATE = " (approximate)"
 Column = tuple[str, str]
 """Variant and metric."""
-
-
-MAIN_METRICS = ("map_published", "accuracy_inter", "accuracy_intra")
 
 FAMILY = ("metric", "relevance_kind", "similarity", "recall_rule")
 """What Holm's correction counts together: one column of figures, over all encoders, texts,

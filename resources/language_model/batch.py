@@ -136,8 +136,7 @@ class BatchDesk:
             wait_s: how long, seconds.
             spent: what the collected ones took is counted here.
         """
-        start = time.monotonic()
-        until = start + wait_s
+        until = time.monotonic() + wait_s
         seen: dict[str, tuple[int, int]] = {}
         while batches := self.ledger.open_batches(server_url(self.settings)):
             ours = [batch for batch in batches if batch.ours]
@@ -148,7 +147,7 @@ class BatchDesk:
             if self.progress and seen:
                 done, total = map(sum, zip(*seen.values(), strict=True))
                 usd = None if spent.unpriced else spent.usd
-                self.progress(Progress(done, total, time.monotonic() - start, usd))
+                self.progress(Progress(done, total, usd))
             if not self.ledger.open_batches(server_url(self.settings)):
                 return
             if time.monotonic() >= until:

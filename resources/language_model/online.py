@@ -138,7 +138,6 @@ class _Run:
         self.total = sum(len(group) for group in groups)
 
     async def go(self) -> None:
-        self.started = time.monotonic()
         task = cast("asyncio.Task[None]", asyncio.current_task())
         async with AsyncExitStack() as clients:
             clients.enter_context(_heeding_signals(task.cancel))
@@ -389,9 +388,8 @@ class _Run:
         self.settled.set()
         self.done += len(verdicts)
         if self.sender.progress:
-            seconds = time.monotonic() - self.started
             usd = None if self.spent.unpriced else self.spent.usd
-            self.sender.progress(Progress(self.done, self.total, seconds, usd))
+            self.sender.progress(Progress(self.done, self.total, usd))
 
     def _cost(self, intent: Intent, reply: Reply) -> float | None:
         if reply.prompt_tokens is None or reply.completion_tokens is None:

@@ -93,19 +93,8 @@ class Progress:
 
     done: int
     total: int
-    seconds: float
     spent_usd: float | None
     """None where a price is unknown."""
-
-    @property
-    def per_second(self) -> float:
-        """Questions answered a second so far."""
-        return self.done / self.seconds if self.seconds else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """At this rate; None before the first answer."""
-        return (self.total - self.done) / self.per_second if self.done else None
 
 
 @dataclass

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from assets.retrieval import intervals
 from assets.retrieval.intervals import (
-    cluster_interval,
     cluster_sums,
     flipped_sums,
     holm,
+    percentile_interval,
     randomisation_p,
     resample_weights,
     resampled_means,
@@ -69,10 +69,18 @@ def test_resampled_means_and_medians_equal_the_repeated_queries(queries, cluster
             assert np.isnan(medians[row])
 
 
+def cluster_interval(values, codes, resamples, seed):
+    """The interval of a mean as scores have it, for one column of values."""
+    weights = resample_weights(int(codes.max()) + 1, resamples, (seed,))
+    sums = cluster_sums(values, codes, weights.shape[1])[:, None]
+    sizes = cluster_sums(np.ones(len(values)), codes, weights.shape[1])[:, None]
+    return [end[0] for end in percentile_interval(resampled_means(sums, sizes, weights))]
+
+
 def test_clusters_that_agree_widen_the_interval():
     values, codes = clustered(0)
     low, high = cluster_interval(values, codes, 2000, 0)
-    plain_low, plain_high = cluster_interval(values, None, 2000, 0)
+    plain_low, plain_high = cluster_interval(values, np.arange(len(values)), 2000, 0)
     assert high - low > 1.5 * (plain_high - plain_low)
     assert low < values.mean() < high
 
