@@ -67,25 +67,34 @@ class _Item:
 def paper_descriptions(settings: Settings, benchmark: str) -> pd.DataFrame:
     """The descriptions of `descriptions_from`, one a distinct text of the run.
 
-    Where rows of one text carry several descriptions, the first counts.
+    Where rows of one text carry several descriptions, the first counts, in the order of the files.
 
     Returns:
-        Columns text_id, text, description; no row where the config names no file.
+        Columns text_id, text, description, and others: a tuple of the descriptions that other rows
+        of the text carry. No row where the config names no file.
 
     Raises:
         AnnotationError: a file has other rows than the official one, or in another order.
     """
     files = settings.benchmarks[benchmark].descriptions_from
     if not files:
-        return pd.DataFrame(columns=["text_id", "text", "description"])
+        return pd.DataFrame(columns=["text_id", "text", "description", "others"])
     annotations = _whole(settings, benchmark)
-    found: dict[str, tuple[str, str]] = {}
+    texts: dict[str, str] = {}
+    found: dict[str, dict[str, None]] = {}
     for path in files:
         items, originals = _items(path), _originals(annotations, path)
         _check_same_rows(path, items, originals)
         for item, original in zip(items, originals, strict=True):
-            found.setdefault(text_id(original.text), (original.text, item.text))
-    return _of_run(settings, benchmark, found, "description")
+            key = text_id(original.text)
+            texts.setdefault(key, original.text)
+            found.setdefault(key, {})[item.text] = None
+    used = _texts(read_annotations(settings, benchmark))
+    rows = []
+    for key in (key for key in found if key in used):
+        description, *others = found[key]
+        rows.append((key, texts[key], description, tuple(others)))
+    return pd.DataFrame(rows, columns=["text_id", "text", "description", "others"])
 
 
 def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
@@ -119,7 +128,9 @@ def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
             elif found.setdefault(text_id(text), (text, level))[1] != level:
                 problems.add(item.place, f"{text!r} is in another level's file too")
         problems.raise_any()
-    return _of_run(settings, benchmark, found, "level")
+    used = _texts(read_annotations(settings, benchmark))
+    rows = [(key, *values) for key, values in found.items() if key in used]
+    return pd.DataFrame(rows, columns=["text_id", "text", "level"])
 
 
 def export_descriptions(
@@ -212,14 +223,6 @@ def _asked(annotations: Annotations, filtered: Collection[str]) -> Annotations:
 def _texts(annotations: Annotations) -> dict[str, str]:
     texts = [*annotations.captions["text"], *annotations.questions["text"]]
     return {text_id(text): text for text in texts}
-
-
-def _of_run(
-    settings: Settings, benchmark: str, found: Mapping[str, tuple[str, str]], column: str
-) -> pd.DataFrame:
-    used = _texts(read_annotations(settings, benchmark))
-    rows = [(key, *values) for key, values in found.items() if key in used]
-    return pd.DataFrame(rows, columns=["text_id", "text", column])
 
 
 def _clean_text(given: AnyBenchmark, text: str) -> str:

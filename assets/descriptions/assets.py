@@ -15,6 +15,8 @@ from assets.descriptions.few_shot import (
     read_word_list,
 )
 from assets.descriptions.paper import (
+    SEVERAL,
+    paper_alterations,
     paper_exclusions,
     with_paper_descriptions,
     with_paper_levels,
@@ -132,7 +134,8 @@ def _tables(
     exclusions: TableModel,
     **shown: pd.DataFrame,
 ) -> tuple[Made, pd.DataFrame]:
-    lacking = exclusions.frame(outcome.exclusions)
+    listed = exclusions.frame(outcome.exclusions)
+    lacking = listed[listed["effect"] == "excluded"]
     metadata = {name: as_metadata(frame) for name, frame in shown.items()}
     metadata["lacking"] = as_metadata(lacking[["reason", "detail"]].head(SHOWN))
     counts = {
@@ -148,7 +151,7 @@ def _tables(
             f"{len(lacking):,} of {outcome.counts.wanted:,} have no usable answer and are listed "
             f"in {exclusions.name}, first: {lacking['reason'].iloc[0]}: {lacking['detail'].iloc[0]}"
         )
-    return made, lacking
+    return made, listed
 
 
 def _spent(spent: Spent) -> dict[str, Any]:
@@ -181,7 +184,7 @@ def prompts(stage: Stage) -> pd.DataFrame:
     DESCRIPTIONS,
     DESCRIPTION_EXCLUSIONS,
     reads=[CAPTIONS, QUESTIONS, FEW_SHOT_EXAMPLES, PROMPTS],
-    code_version="1",
+    code_version="2",
     version=_asked,
     pool="language_model",
 )
@@ -199,7 +202,11 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
         )
     published = paper_descriptions(stage.settings, stage.benchmark)
     table = with_paper_descriptions(outcome.table, published, stage.benchmark)
+    altered = paper_alterations(published, stage.benchmark)
+    if altered:
+        stage.log(f"warning: {len(altered):,} texts, {SEVERAL}; first {altered[0]['detail']}")
     outcome.exclusions.extend(paper_exclusions(_texts(stage), published, stage.benchmark))
+    outcome.exclusions.extend(altered)
     shown = before_and_after(table)
     return _tables(stage, outcome, table, DESCRIPTION_EXCLUSIONS, before_and_after=shown)
 

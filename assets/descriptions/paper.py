@@ -13,6 +13,7 @@ from resources.hashing import canonical_hash
 from resources.tables import DESCRIPTIONS, INFORMATIVENESS
 
 PAPER = "paper"
+SEVERAL = "several descriptions published"
 MODEL = "as published"
 """The files don't say which model answered (method section 7.1)."""
 
@@ -24,7 +25,7 @@ def with_paper_descriptions(
 
     Args:
         table: DESCRIPTIONS, as answered.
-        published: `text_id, text, description` of the authors' files; may be empty.
+        published: the authors' files (see `paper_descriptions`); may be empty.
         benchmark: whose.
     """
     return DESCRIPTIONS.frame(_joined(table, published, benchmark, "variant", "description"))
@@ -48,19 +49,47 @@ def paper_exclusions(
     if published.empty:
         return []
     missing = texts[~texts["text_id"].isin(published["text_id"])]
+    where = "in none of the authors' files that the config names"
     return [
-        {
-            "benchmark": benchmark,
-            "item_kind": "text",
-            "item_id": text_id,
-            "effect": "excluded",
-            "encoder": None,
-            "stage": "descriptions",
-            "reason": "not published",
-            "detail": f"{PAPER}: {text!r}: in none of the authors' files that the config names",
-        }
+        _listed(benchmark, text_id, "excluded", "not published", f"{text!r}: {where}")
         for text_id, text in zip(missing["text_id"], missing["text"], strict=True)
     ]
+
+
+def paper_alterations(published: pd.DataFrame, benchmark: str) -> list[dict[str, Any]]:
+    """The texts whose rows carry several published descriptions, in the form of EXCLUSIONS.
+
+    The authors score each row with its own; here a text has one description.
+
+    Args:
+        published: see `paper_descriptions`.
+        benchmark: whose.
+    """
+    return [
+        _listed(
+            benchmark,
+            row["text_id"],
+            "altered",
+            SEVERAL,
+            f"{row['text']!r}: {row['description']!r} stands for every row; others have "
+            + ", ".join(map(repr, row["others"])),
+        )
+        for row in published.to_dict("records")
+        if row["others"]
+    ]
+
+
+def _listed(benchmark: str, text_id: str, effect: str, reason: str, detail: str) -> dict[str, Any]:
+    return {
+        "benchmark": benchmark,
+        "item_kind": "text",
+        "item_id": text_id,
+        "effect": effect,
+        "encoder": None,
+        "stage": "descriptions",
+        "reason": reason,
+        "detail": f"{PAPER}: {detail}",
+    }
 
 
 def _joined(
@@ -72,5 +101,6 @@ def _joined(
         canonical_hash({"text": text, value: given})
         for text, given in zip(published["text"], published[value], strict=True)
     ]
-    added = published.assign(benchmark=benchmark, model=MODEL, key=keys, **{source: PAPER})
+    given = published[["text_id", "text", value]]
+    added = given.assign(benchmark=benchmark, model=MODEL, key=keys, **{source: PAPER})
     return pd.concat([table.astype(object), added.astype(object)], ignore_index=True)

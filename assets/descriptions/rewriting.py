@@ -228,7 +228,9 @@ def reasons_lacking(exclusions: pd.DataFrame, variant: str) -> dict[str, str]:
         exclusions: DESCRIPTION_EXCLUSIONS.
         variant: whose.
     """
-    own = exclusions[exclusions["detail"].str.startswith(f"{variant}: ")]
+    own = exclusions[
+        (exclusions["effect"] == "excluded") & exclusions["detail"].str.startswith(f"{variant}: ")
+    ]
     return dict(zip(own["item_id"], own["reason"], strict=True))
 
 

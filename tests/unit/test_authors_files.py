@@ -179,6 +179,26 @@ def test_an_export_of_an_unfinished_run_is_refused(tmp_path):
         assert words in str(error.value)
 
 
+def test_of_several_descriptions_the_first_counts_and_the_others_are_told(
+    tmp_path,
+):
+    plain = with_files(tmp_path, "epic_mir")
+    described = frame("description", DESCRIPTIONS)
+    files = export_descriptions(plain, "epic_mir", described, tmp_path / "a")
+    clips, sentences = files
+    *rows, last = clips.read_text().splitlines(keepends=True)
+    clips.write_text("".join([*rows, last.replace("Chops", "Crunches")]))
+    for given, others in (
+        ([clips, sentences], {"cut onion": ("Crunches",)}),
+        ([clips], {"cut onion": ("Crunches",)}),
+        ([sentences], {}),
+    ):
+        found = paper_descriptions(with_files(tmp_path, "epic_mir", given), "epic_mir")
+        assert dict(zip(found["text"], found["description"], strict=True)) == DESCRIPTIONS
+        told = zip(found["text"], found["others"], strict=True)
+        assert {text: rest for text, rest in told if rest} == others
+
+
 def test_only_the_texts_of_a_limited_run_are_taken(tmp_path):
     plain = with_files(tmp_path, "epic_mir")
     files = export_descriptions(plain, "epic_mir", frame("description", DESCRIPTIONS), tmp_path)

@@ -3,11 +3,18 @@
 import pandas as pd
 
 from assets.descriptions.paper import (
+    paper_alterations,
     paper_exclusions,
     with_paper_descriptions,
     with_paper_levels,
 )
-from resources.tables import DESCRIPTIONS, INFORMATIVENESS, INFORMATIVENESS_EXCLUSIONS, text_id
+from resources.tables import (
+    DESCRIPTION_EXCLUSIONS,
+    DESCRIPTIONS,
+    INFORMATIVENESS,
+    INFORMATIVENESS_EXCLUSIONS,
+    text_id,
+)
 
 TEXT = "take plate"
 ASKED = {"benchmark": "b", "text_id": text_id(TEXT), "text": TEXT, "model": "m", "key": "k"}
@@ -37,6 +44,17 @@ def test_a_changed_file_changes_the_key_of_its_rows():
 def test_published_levels_become_the_grader_paper():
     both = with_paper_levels(INFORMATIVENESS.frame([]), published(level="high"), "b")
     assert both[["grader", "level"]].astype(str).to_numpy().tolist() == [["paper", "high"]]
+
+
+def test_a_text_with_several_published_descriptions_is_listed_as_altered():
+    given = published(description="a clink", others=("a clatter", "a rattle"))
+    assert len(with_paper_descriptions(DESCRIPTIONS.frame([]), given, "b")) == 1
+    (row,) = DESCRIPTION_EXCLUSIONS.frame(paper_alterations(given, "b")).to_dict("records")
+    assert (row["item_id"], row["effect"]) == (text_id(TEXT), "altered")
+    assert row["detail"] == (
+        "paper: 'take plate': 'a clink' stands for every row; others have 'a clatter', 'a rattle'"
+    )
+    assert paper_alterations(published(description="a clink", others=()), "b") == []
 
 
 def test_without_the_authors_files_nothing_is_added():
