@@ -20,7 +20,8 @@ from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.spending import allow
 from resources.cache_users import register
-from resources.settings import Settings, SettingsError
+from resources.config_file import SettingsError
+from resources.settings import Settings
 from resources.table_assets import ProjectConfig
 
 INPUTS_TAG = "sound_approach/inputs"

@@ -179,7 +179,7 @@ def verify_bundle(
     from assets.reports.verification import verify_bundle as verify
     from assets.retrieval.galleries import RetrievalError
     from resources.archive import ArchiveError
-    from resources.settings import SettingsError
+    from resources.config_file import SettingsError
     from resources.table_model import TableError
 
     try:

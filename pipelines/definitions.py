@@ -8,7 +8,8 @@ from assets.reports.assets import CHAIN, listening, report, warehouse
 from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh, reports
-from resources.settings import Settings, load_settings
+from resources.config_file import load_settings
+from resources.settings import Settings
 from resources.table_assets import LakeIOManager, annotations_spec
 
 

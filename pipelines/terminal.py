@@ -9,8 +9,9 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
+from resources.config_file import SettingsError, load_settings
 from resources.remote import ExtraMissingError, require
-from resources.settings import Settings, SettingsError, load_settings
+from resources.settings import Settings
 
 console = Console()
 

@@ -1,27 +1,22 @@
-"""One config file describes one run: read, checked and resolved here, and nowhere else.
+"""What a config may say, checked and resolved: the schema that `config_file` reads files into.
 
-A config is YAML. Relative paths start at the config's base: the folder that holds it, or, if that
-folder is named `configs`, the folder above. `${NAME}` is replaced from the environment. Unknown
-keys are errors, and all problems of a file are reported at once. No secret is read here: keys
-of language models stay in the environment of the process.
+Relative paths start at the config's base: the folder that holds it, or, if that folder is named
+`configs`, the folder above. Unknown keys are errors.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -39,10 +34,6 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
-class SettingsError(ValueError):
-    """A config can't be used; the message lists every problem with its place in the file."""
-
-
 def _resolve(value: Any, info: ValidationInfo) -> Any:
     """A relative path starts at the config's base folder (validation context `base`)."""
     if isinstance(value, str) and info.context:
@@ -56,6 +47,45 @@ def _resolve_pattern(value: Any, info: ValidationInfo) -> Any:
 
 ResolvedPath = Annotated[Path, BeforeValidator(_resolve)]
 MediaPattern = Annotated[str, BeforeValidator(_resolve_pattern)]
+
+
+def _web_address(value: str) -> str:
+    if not re.match(r"https?://[^\s/]", value):
+        raise ValueError(f"`{value}` is no web address: it starts with http:// or https://")
+    return value
+
+
+def _cron_field(value: str) -> str:
+    item = rf"(\*|({value})(-({value}))?)(/[1-9]\d*)?"
+    return f"{item}(,{item})*"
+
+
+_CRON = re.compile(
+    r"@(hourly|daily|midnight|weekly|monthly|yearly|annually)|"
+    + r"\s+".join(
+        map(
+            _cron_field,
+            (
+                "[0-5]?[0-9]",
+                "[01]?[0-9]|2[0-3]",
+                "0?[1-9]|[12][0-9]|3[01]|l",
+                "0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec",
+                "[0-7]|sun|mon|tue|wed|thu|fri|sat",
+            ),
+        )
+    ),
+    re.IGNORECASE,
+)
+
+
+def _cron(value: str) -> str:
+    """Check a cron expression, as Dagster would when it is too late to say where it stands."""
+    if not _CRON.fullmatch(value):
+        raise ValueError(
+            f"`{value}` is no time table: write minute, hour, day, month and weekday, such as "
+            '"0 3 * * *" for three at night, or "@daily"'
+        )
+    return value
 
 
 class Strict(BaseModel):
@@ -216,7 +246,7 @@ class OpenAISettings(Strict):
     """
 
     provider: Literal["openai"]
-    base_url: str | None = None
+    base_url: Annotated[str, AfterValidator(_web_address)] | None = None
     api_key_variable: str = "OPENAI_API_KEY"
     concurrency: int = Field(default=16, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
@@ -375,7 +405,7 @@ class FailureHookSettings(Strict):
     """
 
     command: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    webhook: Annotated[str, Field(pattern=r"^https?://[^\s/]")] | None = None
+    webhook: Annotated[str, AfterValidator(_web_address)] | None = None
 
     @model_validator(mode="after")
     def _somebody_is_told(self) -> FailureHookSettings:
@@ -399,9 +429,16 @@ class RaySettings(Strict):
 
 
 class AutomationSettings(Strict):
-    """What may happen unasked, and who is told when it fails."""
+    """What may happen unasked, and who is told when it fails.
 
-    nightly: str = "0 3 * * *"
+    Attributes:
+        nightly: when everything is looked at anyway: five fields of cron, or `@daily` and the like.
+        settle_s: how long files must rest before a run takes up their change.
+        max_usd_per_change: what a run may spend that nobody asked for.
+        on_failure: who is told.
+    """
+
+    nightly: Annotated[str, AfterValidator(_cron)] = "0 3 * * *"
     settle_s: float = Field(default=3.0, ge=0)
     max_usd_per_change: float = Field(default=1.0, ge=0)
     on_failure: FailureHookSettings | None = None
@@ -577,104 +614,22 @@ class Settings(Strict):
         return self.benchmarks[benchmark].media or self.media
 
 
-def selected_config() -> Path:
-    """The config that this process works on: `SOUND_APPROACH_CONFIG`, or the sample."""
-    return Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG).resolve()
-
-
 def base_of(config_file: Path) -> Path:
     """The folder at which relative paths of a config start."""
     folder = config_file.parent
     return folder.parent if folder.name == "configs" else folder
 
 
-def load_settings(config_file: Path | None = None, **overrides: Any) -> Settings:
-    """Read and check a config.
-
-    Args:
-        config_file: the YAML file; by default the one this process was told to use.
-        overrides: top-level keys that replace the file's, such as `limit`.
-
-    Raises:
-        SettingsError: the file is missing, no YAML, or has problems; all are listed.
-    """
-    path = (config_file or selected_config()).resolve()
-    base = base_of(path)
-    raw = _read_yaml(path)
-    raw = {**raw, **{key: value for key, value in overrides.items() if value is not None}}
-    own = base / "prompts"
-    defaults = {
-        "name": path.stem,
-        "config_file": str(path),
-        "output": str(base / "outputs" / path.stem),
-        "cache_dir": str(base / "outputs" / "cache"),
-        "prompts_folder": str(own if own.is_dir() else PROJECT_ROOT / "prompts"),
-    }
-    try:
-        return Settings.model_validate({**defaults, **raw}, context={"base": base})
-    except ValidationError as error:
-        problems = "\n".join(f"  - {_problem(item)}" for item in error.errors())
-        raise SettingsError(
-            f"{path}: {error.error_count()} problem(s) in this config:\n{problems}"
-        ) from error
-
-
 def _items(given: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
-    """The entries of a mapping of mappings; what is no such thing is left to the validation."""
+    """The entries of a mapping of mappings, of which a key with nothing below it is an empty one.
+
+    What is no such thing is left to the validation.
+    """
     entries = given.get(key)
     if not isinstance(entries, Mapping):
         return []
-    return [(name, fields) for name, fields in entries.items() if isinstance(fields, Mapping)]
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SettingsError(
-            f"{path}: no such config. Name one with --config or {CONFIG_VARIABLE}; "
-            f"those of this project lie in {PROJECT_ROOT / 'configs'}."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: not UTF-8 text: {error}. Save it as UTF-8.") from error
-    try:
-        raw = _parse(_expand(text, path))
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(raw, dict):
-        raise SettingsError(f"{path}: a config is a mapping of keys, such as `benchmarks:`.")
-    return raw
-
-
-@lru_cache(maxsize=8)
-def _parse(text: str) -> Any:
-    """A config's YAML. Each step of a run reads its config anew; parsing costs most of that."""
-    return yaml.safe_load(text)
-
-
-def _expand(text: str, path: Path) -> str:
-    """Replace `${NAME}` outside comments from the environment; a missing one is an error."""
-
-    def replace(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1])
-        if value is None:
-            raise SettingsError(f"{path}: the environment variable {match[1]} is not set.")
-        return value
-
-    lines = text.splitlines()
-    return "\n".join(
-        line if line.lstrip().startswith("#") else re.sub(r"\$\{(\w+)\}", replace, line)
-        for line in lines
-    )
-
-
-def _problem(item: Any) -> str:
-    """One validation error in the words of somebody who edits YAML."""
-    place = ".".join(str(part) for part in item["loc"]) or "the file as a whole"
-    if item["type"] == "extra_forbidden":
-        return f"{place}: unknown key; remove it or mend its spelling"
-    if item["type"] == "missing":
-        return f"{place}: missing"
-    if item["type"] == SECRET:
-        return f"{place}: {item['msg']}"
-    return f"{place}: {item['msg']} (given: {item['input']!r:.120})"
+    return [
+        (name, fields or {})
+        for name, fields in entries.items()
+        if isinstance(fields, Mapping | None)
+    ]

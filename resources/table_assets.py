@@ -27,10 +27,11 @@ from dagster_pandas.constraints import (
 )
 
 from resources.column_origins import ANNOTATION_COLUMNS, ANNOTATIONS, column_origins, traced
+from resources.config_file import load_settings
 from resources.expectations import judge, remember, standing_failures
 from resources.lake import Lake, Stamp
 from resources.overviews import overview, report_section
-from resources.settings import Settings, load_settings
+from resources.settings import Settings
 from resources.sql_models import Lineage
 from resources.table_model import Column, ColumnType, TableModel
 from resources.tables import TABLES

@@ -25,6 +25,7 @@ from resources.hashing import canonical_json
 from resources.language_model.question import Question
 from resources.settings import Name, Settings, Strict
 from resources.tables import LEVELS, PROMPTS, text_id
+from resources.yaml_files import parse_yaml, problems_of
 
 TEMPLATE_VARIABLES = {"text", "examples"}
 OUTPUT_LIMITS = ("max_tokens", "max_completion_tokens")
@@ -232,13 +233,13 @@ def read_prompt_file(path: Path) -> list[Prompt]:
 @lru_cache(maxsize=256)
 def _prompts_of(path: Path, text: str) -> tuple[Prompt, ...]:
     """What a file with this text says; every step of a run asks, and few files change."""
-    raw = yaml.safe_load(text)
+    raw = parse_yaml(text)
     if not isinstance(raw, dict):
         raise PromptError({path: ["a prompt is a mapping of keys, such as `purpose:`"]})
     try:
         given = PromptFile.model_validate(raw)
     except ValidationError as error:
-        raise PromptError({path: [_problem(item) for item in error.errors()]}) from error
+        raise PromptError({path: problems_of(error, raw, PromptFile)}) from error
     if given.id != path.stem:
         raise PromptError({path: [f"id: `{given.id}` must be the file's name, `{path.stem}`"]})
     models = given.models or (given.model or "",)
@@ -358,14 +359,3 @@ def _schema(answer: Mapping[str, Literal["string"] | tuple[str, ...]]) -> dict[s
 @lru_cache(maxsize=256)
 def _compile(source: str) -> Template:
     return _SANDBOX.from_string(source)
-
-
-def _problem(item: Any) -> str:
-    """One validation error in the words of somebody who edits YAML."""
-    place = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return f"{place}: unknown key; remove it or mend its spelling"
-    if item["type"] == "missing":
-        return f"{place}: missing"
-    message = item["msg"].removeprefix("Value error, ")
-    return f"{place}: {message}" if place else message

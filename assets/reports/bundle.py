@@ -23,10 +23,11 @@ from assets.reports.ratings.storage import RatingsFolder
 from assets.reports.recompute import result_tables
 from assets.reports.report import write_report
 from resources.archive import MANIFEST, Manifest, pack, unpack
+from resources.config_file import load_settings
 from resources.lake import Lake
 from resources.language_model.providers import open_ledger
 from resources.language_model.recorded import read_recorded, write_recorded
-from resources.settings import PROJECT_ROOT, RecordedSettings, Settings, load_settings
+from resources.settings import PROJECT_ROOT, RecordedSettings, Settings
 from resources.sql_models import SQL_FOLDER
 from resources.table_model import TableModel
 from resources.tables import (

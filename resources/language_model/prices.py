@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from resources.language_model.question import LanguageModelError
 from resources.settings import PROJECT_ROOT, Strict
+from resources.yaml_files import parse_yaml, problems_of
 
 PRICES_FILE = PROJECT_ROOT / "prices.yaml"
 MILLION = 1_000_000
@@ -58,13 +59,12 @@ def load_prices(file: Path | None = None) -> Prices:
     """
     path = file or PRICES_FILE
     try:
-        return Prices.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        raw = parse_yaml(path.read_text(encoding="utf-8"))
+        return Prices.model_validate(raw)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise LanguageModelError(f"{path}: the price list can't be read: {error}") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()
-        )
+        problems = "; ".join(problems_of(error, raw, Prices))
         raise LanguageModelError(f"{path}: not a price list: {problems}") from error
 
 

@@ -40,7 +40,7 @@ FIRST_START = """
     import sys
     from pathlib import Path
     from pipelines.instance import prepare_home
-    from resources.settings import load_settings
+    from resources.config_file import load_settings
 
     prepare_home(load_settings(Path(sys.argv[1])))
     import dagster as dg

@@ -9,8 +9,8 @@ from assets.benchmarks.adapters import read_annotations
 from assets.descriptions.asking import read_asked
 from pipelines import spending
 from pipelines.automation import TaggedProject, ask
+from resources.config_file import load_settings
 from resources.sample import write_sample
-from resources.settings import load_settings
 
 BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
 

@@ -17,12 +17,12 @@ from pipelines.jobs import PARTITION_TAG
 from pipelines.old_runs import old_runs
 from pipelines.tidying import TidyingError, survey
 from resources.cache_users import register
+from resources.config_file import load_settings
 from resources.garbage import DAY_S
 from resources.lake import Lake
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_rows import Intent, Outcome, Verdict
 from resources.language_model.question import Question
-from resources.settings import load_settings
 from resources.tables import AUDIO_EMBEDDINGS, CAPTIONS, DESCRIPTIONS, text_id
 from resources.vector_store import VectorStore
 

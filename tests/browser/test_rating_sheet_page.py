@@ -18,7 +18,8 @@ from assets.reports.ratings.sheet import write_sheet
 from assets.reports.ratings.storage import RatingsFolder
 from assets.reports.ratings.tables import build_ratings, stored_answers
 from assets.reports.report import write_report
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import LEVELS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

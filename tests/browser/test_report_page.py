@@ -9,7 +9,8 @@ from support.chromium import headless_chromium
 from support.lake_fixture import build_lake
 
 from assets.reports.report import write_report
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.warehouse import publish
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

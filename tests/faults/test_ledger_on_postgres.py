@@ -8,6 +8,7 @@ from support.postgres import postgres_server
 from support.prompt_files import make_prompt
 
 from assets.descriptions.prompts import render
+from resources.config_file import SettingsError, load_settings
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_backup import back_up, restore
 from resources.language_model.ledger_rows import Outcome
@@ -15,7 +16,6 @@ from resources.language_model.prices import Prices
 from resources.language_model.question import LanguageModelError
 from resources.language_model.replies import Reply
 from resources.language_model.requests import make_intent, make_verdict
-from resources.settings import SettingsError, load_settings
 
 FIELDS = {"description": "A knife taps"}
 

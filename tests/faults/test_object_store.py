@@ -11,9 +11,10 @@ from support.recorded_edit import edit
 from support.s3 import s3_server
 from support.sample_project import sample_project
 
+from resources.config_file import load_settings
 from resources.folders import open_folder
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import SCORES
 from resources.warehouse import query
 

@@ -30,6 +30,7 @@ from assets.embeddings.ray_engine import (
 )
 from assets.embeddings.texts import embed_texts
 from resources import ray_cluster as cluster_module
+from resources.config_file import SettingsError, load_settings
 from resources.encoders.protocol import EncoderUnavailable
 from resources.media.addresses import stat_of
 from resources.media.decoding import MediaError
@@ -44,7 +45,7 @@ from resources.ray_cluster import (
     run_shards,
 )
 from resources.sample import write_sample
-from resources.settings import LaionClapSettings, RaySettings, SettingsError, load_settings
+from resources.settings import LaionClapSettings, RaySettings
 from resources.tables import text_id
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")

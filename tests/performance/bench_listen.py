@@ -23,8 +23,9 @@ import yaml
 from support.media_files import noise, write_audio
 from support.ports import free_port
 
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CAPTIONS,

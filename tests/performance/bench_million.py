@@ -34,6 +34,7 @@ from assets.descriptions import assets as description_assets
 from assets.descriptions.assets import DESCRIPTION_TABLES
 from assets.embeddings import audio, fingerprints, texts
 from assets.embeddings.assets import EMBEDDING_CHECKS, EMBEDDING_TABLES
+from resources.config_file import load_settings
 from resources.encoders.protocol import Window, unit_rows
 from resources.language_model.asking import Asking, LedgerModel
 from resources.language_model.ledger import Ledger
@@ -42,7 +43,6 @@ from resources.language_model.prices import Prices
 from resources.language_model.question import Spent
 from resources.language_model.replies import Reply
 from resources.language_model.requests import group_questions, make_intent, make_verdict
-from resources.settings import load_settings
 from resources.table_assets import LakeIOManager, ProjectConfig, TableAsset
 
 BENCHMARK = "many"

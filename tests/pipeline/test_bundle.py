@@ -11,7 +11,8 @@ import zipfile
 import duckdb
 import pytest
 
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.warehouse import query
 
 pytestmark = pytest.mark.slow

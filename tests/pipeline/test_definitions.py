@@ -9,7 +9,8 @@ import textwrap
 import pytest
 
 from resources.column_origins import ANNOTATIONS
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import TABLES
 
 

@@ -12,8 +12,8 @@ from support.media_files import write_audio
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from resources.config_file import load_settings
 from resources.language_model.ledger import Ledger
-from resources.settings import load_settings
 
 KEY = "sk-not-to-be-seen"
 COLUMNS = "media,start_s,stop_s,visual_text,sound_caption,class\n"

@@ -26,9 +26,9 @@ from assets.reports.ratings.drawing import draw_items, read_candidates
 from assets.reports.ratings.sheet import write_sheet
 from assets.reports.ratings.storage import RatingsFolder
 from pipelines.cli import app
+from resources.config_file import load_settings
 from resources.lake import Lake
 from resources.parallel import WORKER_LOST
-from resources.settings import load_settings
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CLIPS,

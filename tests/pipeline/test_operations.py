@@ -17,8 +17,9 @@ from support.prompt_files import answer_plainly
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, load_settings
+from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT
 from resources.tables import TEXT_EMBEDDINGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -16,8 +16,9 @@ from support.sample_project import sample_project
 
 from assets.embeddings.search import search
 from assets.reports.ratings.storage import RatingsFolder
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import AUDIO_EMBEDDINGS, CLIPS, TABLES
 from resources.warehouse import query
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 from support.sample_project import sample_project
 
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.warehouse import query
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]

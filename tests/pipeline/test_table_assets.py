@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import load_settings
 from resources.table_assets import (
     LakeIOManager,
     Made,

@@ -20,8 +20,9 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
 from pipelines.jobs import REFRESH
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import Settings, load_settings
+from resources.settings import Settings
 from resources.table_model import TableModel
 
 BENCHMARK = "own"

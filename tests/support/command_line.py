@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.warehouse import query
 
 

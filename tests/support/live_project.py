@@ -26,7 +26,8 @@ from pipelines.automation import INPUTS_TAG
 from pipelines.inputs import fingerprint
 from pipelines.jobs import PARTITION_TAG, REFRESH
 from pipelines.run import COUNTED
-from resources.settings import PROJECT_ROOT, Settings, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT, Settings
 from resources.warehouse import query
 
 _SENSOR = {

@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from resources.settings import PROJECT_ROOT, Settings, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT, Settings
 
 
 def sample_project(folder: Path, sources: Path | None = None) -> Path:

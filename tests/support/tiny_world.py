@@ -29,12 +29,13 @@ from support.fake_sender import FakeSender
 from assets.descriptions import assets as description_assets
 from assets.embeddings import audio, engine, fingerprints, texts
 from assets.reports.assets import CHAIN
+from resources.config_file import load_settings
 from resources.encoders.protocol import Window, unit_rows
 from resources.hashing import canonical_hash
 from resources.language_model.asking import LedgerModel
 from resources.language_model.ledger import Ledger
 from resources.language_model.question import Question
-from resources.settings import Settings, load_settings
+from resources.settings import Settings
 from resources.table_assets import Made, Stage, TableAsset
 from resources.tables import LEVELS
 

@@ -3,7 +3,8 @@
 import pytest
 
 from assets.descriptions.prompts import load_prompts
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 
 CONFIGS = sorted((PROJECT_ROOT / "configs").glob("*.yaml"))
 

@@ -30,7 +30,8 @@ from typer.main import get_command
 
 from assets.benchmarks import own_table
 from pipelines.cli import app
-from resources.settings import PROJECT_ROOT, TableSettings, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT, TableSettings
 
 COMMON = {"export", "cp", "cd", "duckdb", "pip", "git", "$EDITOR", "ls", "tar", "rsync", "psql"}
 COMMON |= {"docker"}

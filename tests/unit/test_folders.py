@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support.s3 import s3_server
 
+from resources.config_file import SettingsError, load_settings
 from resources.folders import FolderError, open_folder
 from resources.lake import Lake, Stamp
-from resources.settings import SettingsError, load_settings
 from resources.table_model import TableError
 from resources.tables import CLIPS, PROMPTS
 from resources.vector_store import VectorStore

@@ -9,8 +9,8 @@ from support.sample_project import sample_project
 
 from pipelines import inputs
 from pipelines.inputs import fingerprint, unsettled
+from resources.config_file import load_settings
 from resources.sample import write_sample
-from resources.settings import load_settings
 
 BENCHMARK = "epic_mir"
 

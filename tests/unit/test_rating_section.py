@@ -8,7 +8,8 @@ from support.lake_fixture import build_lake
 from support.raters import rated_warehouse
 
 from assets.reports.report import render
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.config_file import load_settings
+from resources.settings import PROJECT_ROOT
 from resources.warehouse import publish, query
 
 HOSTILE = "<script>alert(1)</script>"

@@ -14,8 +14,9 @@ from assets.reports import charts
 from assets.reports.paper_tables import paper_tables
 from assets.reports.report import cell_text, render, write_report
 from assets.reports.tables import HEADINGS, interval, number, result_rows, signed
+from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import PROJECT_ROOT
 from resources.tables import DESCRIPTIONS, EXCLUSIONS, REQUESTS
 from resources.warehouse import WarehouseError, publish, query
 

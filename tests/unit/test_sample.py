@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from resources.config_file import load_settings
 from resources.sample import SampleError, write_sample, writer
 from resources.sample import annotations as annotations_module
 from resources.sample.annotations import Clip, caption_clips, texts_by_kind
@@ -22,7 +23,7 @@ from resources.sample.recordings import (
     write_recording,
 )
 from resources.sample.sounds import RATE, SOUNDS, synthesise
-from resources.settings import PROJECT_ROOT, load_settings
+from resources.settings import PROJECT_ROOT
 
 # Words that would give a kind of sound away, by their first letters.
 GIVEAWAYS = {
