@@ -2,7 +2,9 @@
 
 Units travel in shards, a worker has one shard at a time, and who is done gets the next. A shard
 whose worker is lost, with its node or alone, is done again by another. One that is lost again is
-taken apart, and a unit that costs three workers is given up, alone.
+taken apart, and a unit that costs three workers is given up, alone. One whose worker raises an
+error is tried once more on another node, in case that is the node's own trouble; then the error
+ends the run.
 
 Whatever goes to a cluster goes through `run_shards`: embeddings by workers that hold encoders, a
 scan of media and the loudness of clips by `over_cluster`, as plain functions.
@@ -17,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 from resources.parallel import Lost, Result, Spread, Task, on_threads
@@ -47,19 +49,35 @@ class Worker(Protocol):
     holds_encoder: ClassVar[bool]
     """Whether it takes a GPU, or the config's share of cores where there is none; else one core."""
 
-    def ready(self) -> None:
-        """Return when set up."""
-        ...
-
     def work(self, units: Sequence[Any]) -> Any:
         """Do a shard, and leave what is to last where everybody finds it."""
         ...
 
 
-@dataclass
+class _Host:
+    """A worker's process on a node, as an actor."""
+
+    def __init__(self, worker: type[Worker], arguments: Sequence[Any]) -> None:
+        self.worker = worker(*arguments)
+
+    def ready(self) -> str:
+        """The node's id."""
+        import ray
+
+        return ray.get_runtime_context().get_node_id()
+
+    def work(self, units: Sequence[Any]) -> Any:
+        """See `Worker`."""
+        return self.worker.work(units)
+
+
+@dataclass(frozen=True, eq=False)
 class _Shard:
     units: Sequence[Any]
     losses: int = 0
+    raised_on: str | None = None
+    """The node on which a worker raised an error over it, which does not get it again."""
+    error: Exception | None = None
 
 
 Done = tuple[Sequence[Any], Any]
@@ -82,8 +100,10 @@ def run_shards(
         stop early: workers then end.
 
     Raises:
-        ClusterError: the cluster shows no worker for a while, or a node lacks a file.
-        Exception: a worker raised it; what others have in flight is given up.
+        ClusterError: the cluster shows no worker for a while, a node lacks a file, or two nodes
+            can't read or write one.
+        Exception: workers of two nodes raised it, or one where there is no other node; what others
+            have in flight is given up.
     """
     if units:
         yield from _Run(connect(engine), engine, worker, arguments, units).run()
@@ -115,9 +135,6 @@ class FunctionWorker:
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
         self.function = work
-
-    def ready(self) -> None:
-        """Nothing is set up."""
 
     def work(self, units: Sequence[Any]) -> list[Any]:
         """Each unit's result."""
@@ -179,6 +196,8 @@ class _Run:
     _starting: dict[Any, Any] = field(default_factory=dict)
     _idle: list[Any] = field(default_factory=list)
     _busy: dict[Any, tuple[Any, _Shard]] = field(default_factory=dict)
+    _node_of: dict[Any, str] = field(default_factory=dict)
+    """By worker."""
     _seen_alive: float = field(default_factory=time.monotonic)
     _why_none: str = ""
     """What the last worker that did not come up left behind."""
@@ -190,10 +209,8 @@ class _Run:
             self._queue.append(_Shard(self.units[start : start + size]))
         try:
             while self._queue or self._busy:
+                self._hand_out()
                 self._start_workers()
-                while self._idle and self._queue:
-                    actor, shard = self._idle.pop(), self._queue.popleft()
-                    self._busy[actor.work.remote(shard.units)] = (actor, shard)
                 yield from self._wait()
         finally:
             for actor in (
@@ -211,24 +228,40 @@ class _Run:
             return "GPU", 1
         return "CPU", self.engine.cpus_per_worker
 
-    def _capacity(self) -> int:
-        """How many workers the cluster has room for, as it is now."""
+    def _rooms(self) -> dict[str, int]:
+        """How many workers each node has room for, as it is now."""
         resource, share = self._share()
-        return int(self.ray.cluster_resources().get(resource, 0) // share)
+        return {
+            node["NodeID"]: int(node["Resources"].get(resource, 0) // share)
+            for node in self.ray.nodes()
+            if node["Alive"]
+        }
+
+    def _capacity(self) -> int:
+        return sum(self._rooms().values())
+
+    def _hand_out(self) -> None:
+        """Give shards to idle workers, but none to a node that raised an error over it."""
+        for shard in tuple(self._queue) if self._idle else ():
+            fit = [actor for actor in self._idle if self._node_of[actor] != shard.raised_on]
+            if fit:
+                self._idle.remove(fit[0])
+                self._queue.remove(shard)
+                self._busy[fit[0].work.remote(shard.units)] = (fit[0], shard)
 
     def _start_workers(self) -> None:
-        alive = len(self._idle) + len(self._busy)
-        wanted = min(self._capacity(), len(self._queue) + len(self._busy))
+        """Start one for every shard that nobody there can take, as far as there is room."""
+        room = self._capacity() - len(self._idle) - len(self._busy) - len(self._starting)
         resource, share = self._share()
         options = {f"num_{resource.lower()}s": share, "max_restarts": 0}
-        actor_class = self.ray.remote(self.worker).options(**options)
-        for _ in range(wanted - alive - len(self._starting)):
-            actor = actor_class.remote(*self.arguments)
+        host = self.ray.remote(_Host).options(**options)
+        for _ in range(min(room, len(self._queue) - len(self._starting))):
+            actor = host.remote(self.worker, self.arguments)
             self._starting[actor.ready.remote()] = actor
-        if alive:
+        if self._busy:
             self._seen_alive = time.monotonic()
         elif time.monotonic() - self._seen_alive > _PATIENCE_S:
-            raise ClusterError(
+            raise self._queue[0].error or ClusterError(
                 f"no worker came up in {_PATIENCE_S:.0f} s; the cluster has "
                 f"{self.ray.cluster_resources()}, and a worker wants {share} {resource}. "
                 f"{self._why_none}"
@@ -249,10 +282,9 @@ class _Run:
             )
             try:
                 made = self.ray.get(reference)
-            except RayTaskError as error:
-                raise _told(error) from error
-            except UnserializableException:  # raised by the work, and not the end of its worker
-                raise
+            except (RayTaskError, UnserializableException) as error:
+                self._idle.append(actor)
+                self._try_elsewhere(shard, self._node_of.get(actor), error)
             except RayError as error:  # the worker is lost, or what it returned, with its node
                 self.ray.kill(actor)  # it may be out of reach only, and would go on alone
                 if shard:
@@ -263,31 +295,49 @@ class _Run:
                 self._idle.append(actor)
                 if shard:
                     yield shard.units, made
+                else:
+                    self._node_of[actor] = made
+
+    def _try_elsewhere(self, shard: _Shard | None, node: str | None, error: Exception) -> None:
+        """Have a shard done by another node, if there is one and none was tried before."""
+        told, is_lack = _told(error)
+        others = any(room for other, room in self._rooms().items() if other != node)
+        if is_lack or not shard or shard.error or not others:
+            raise told from error
+        self._queue.appendleft(replace(shard, raised_on=node, error=told))
 
     def _lose(self, shard: _Shard, reason: str) -> Iterator[Done]:
         """Have a lost shard done again: at once, then unit by unit, until a unit is given up."""
+        # Idle workers may have gone with the node: they are asked before they get the shard.
+        self._starting |= {actor.ready.remote(): actor for actor in self._idle}
+        self._idle.clear()
         losses = shard.losses + 1
         if losses >= _LOSSES:
             for unit in shard.units:
                 yield [unit], Lost(reason)
         elif losses == 1:
-            self._queue.appendleft(_Shard(shard.units, losses))
+            self._queue.appendleft(replace(shard, losses=losses))
         else:
-            self._queue.extendleft(_Shard([unit], losses) for unit in shard.units)
+            apart = (replace(shard, units=[unit], losses=losses) for unit in shard.units)
+            self._queue.extendleft(apart)
 
 
-def _told(error: Any) -> Exception:
-    """What a worker raised; where that is a node's own lack, in words that say so."""
-    if isinstance(error.cause, FileNotFoundError):
-        lack = f"{error.cause.filename or error.cause} is not there"
-    elif isinstance(error.cause, NodeLacksError):
-        lack = str(error.cause)
-    else:
-        return error.cause
-    return ClusterError(
-        f"node {_node(error)}: {lack.rstrip('.')}. Every node needs the recordings, and all that the "
-        "config names, under the same paths."
-    )
+def _told(error: Any) -> tuple[Exception, bool]:
+    """What a worker raised, with its node; and whether it is that node's own lack."""
+    cause = getattr(error, "cause", error)
+    node = _node(error)
+    if isinstance(cause, FileNotFoundError | NodeLacksError):
+        lack = str(cause)
+        if isinstance(cause, FileNotFoundError):
+            lack = f"{cause.filename or cause} is not there"
+        return ClusterError(
+            f"node {node}: {lack.rstrip('.')}. Every node needs the recordings, and all that the "
+            "config names, under the same paths."
+        ), True
+    if isinstance(cause, OSError):
+        return ClusterError(f"node {node}: {cause}"), False
+    cause.add_note(f"raised on node {node}")
+    return cause, False
 
 
 def _node(error: Exception) -> str:

@@ -57,9 +57,6 @@ class EmbeddingWorker:
         self.settings = settings
         self.encoders: dict[str, Encoder] = {}
 
-    def ready(self) -> None:
-        """Nothing is loaded before it is wanted."""
-
     def work(self, units: Sequence[_Recording]) -> _Done:
         """Embed with the engine of one process; a recording is decoded once for all encoders."""
         segments: dict[str, list[Segment]] = {}
@@ -97,9 +94,6 @@ class TextWorker:
     def encoder(self) -> Encoder:
         """Built for the first batch, whose failing is told; a worker that does not start is not."""
         return _build(self.settings, self.name)
-
-    def ready(self) -> None:
-        """Nothing is loaded before it is wanted."""
 
     def work(self, units: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
         """Embed batches of texts by key; why the encoder can't run here, if it can't."""

@@ -260,7 +260,7 @@ def test_a_file_that_a_node_lacks_is_told_whatever_its_error_knows():
     def told(cause):
         error = RuntimeError("ray::Worker.work() (pid=7, ip=10.0.0.7, actor_id=a)\nTraceback ...")
         error.cause = cause
-        return str(cluster_module._told(error))
+        return str(cluster_module._told(error)[0])
 
     found = told(FileNotFoundError(2, "No such file", "/a.wav"))
     assert found.startswith("node 10.0.0.7: /a.wav is not there. Every node needs")
@@ -307,7 +307,11 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
     [(Marker, 2, 2), (Marker, 0, 16), (FunctionWorker, 2, 64), (FunctionWorker, 0, 64)],
 )
 def test_gpus_are_for_encoders_and_a_scan_takes_single_cores(worker, gpus, workers):
-    ray = SimpleNamespace(cluster_resources=lambda: {"CPU": 64.0, "GPU": float(gpus)})
+    resources = {"CPU": 64.0, "GPU": float(gpus)}
+    ray = SimpleNamespace(
+        cluster_resources=lambda: resources,
+        nodes=lambda: [{"NodeID": "a", "Alive": True, "Resources": resources}],
+    )
     assert _Run(ray, RaySettings(cpus_per_worker=4), worker, [], [])._capacity() == workers
 
 

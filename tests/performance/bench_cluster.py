@@ -58,9 +58,6 @@ class BurningWorker:
         self.store = store
         self.cost_s = cost_s
 
-    def ready(self) -> None:
-        """See `ray_cluster.Worker`."""
-
     def work(self, units: Sequence[Sequence[Segment]]) -> float:
         """Embed some recordings' segments as the engine of one process does; when it began."""
         began = time.time()

@@ -55,9 +55,6 @@ class Marker:
         self.folder = folder
         self.pause_s = pause_s
 
-    def ready(self) -> None:
-        """See `ray_cluster.Worker`."""
-
     def work(self, units: Sequence[str]) -> list[str]:
         """See `ray_cluster.Worker`."""
         for unit in units:
