@@ -92,7 +92,7 @@ def on_nodes(
     nodes: int, store: Path, cost_s: float, units: Sequence[Sequence[Segment]]
 ) -> tuple[float, float]:
     """Seconds of the steady part and of all of it, on a cluster of so many one-core nodes."""
-    with ray_cluster(nodes):
+    with ray_cluster(*[1] * nodes):
         start, began = time.time(), []
         for _, made in run_shards(RaySettings(), BurningWorker, [store, cost_s], units):
             assert not isinstance(made, Lost), made

@@ -17,8 +17,8 @@ _ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABL
 
 
 @contextmanager
-def ray_cluster(nodes: int) -> Iterator[Any]:
-    """A cluster of so many nodes of one core each; this process is connected to it."""
+def ray_cluster(*cores: int) -> Iterator[Any]:
+    """A cluster with a node for each number of cores; this process is connected to it."""
     with patch.dict(os.environ, {**_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(sys.path)}):
         import ray
         from ray.cluster_utils import Cluster
@@ -26,12 +26,12 @@ def ray_cluster(nodes: int) -> Iterator[Any]:
         from resources.ray_cluster import stay_on_loopback
 
         stay_on_loopback()
-        small = {"num_cpus": 1, "object_store_memory": 80_000_000}
-        head = {**small, "include_dashboard": False}
+        head, *others = [{"num_cpus": each, "object_store_memory": 80_000_000} for each in cores]
+        head["include_dashboard"] = False
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
-            for _ in range(nodes - 1):
-                cluster.add_node(**small)
+            for node in others:
+                cluster.add_node(**node)
             ray.init(cluster.address, log_to_driver=False, logging_level=40)
             yield cluster
         finally:
