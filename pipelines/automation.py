@@ -14,6 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
+from assets.reports.assets import is_whole
 from pipelines.history import keep_connections
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
@@ -34,6 +35,8 @@ PAID_TAG = "sound_approach/paid_before_usd"
 """What the ledger had paid in all when the sensor asked for a run."""
 TICK_S = 10
 FAILURES_BEFORE_WAITING = 4
+RUNS_LOOKED_AT = 50
+"""Among a benchmark's last runs those of everything count; the others say nothing of the whole."""
 NOTHING_CHANGED = "nothing has changed"
 
 
@@ -58,7 +61,7 @@ class TaggedProject(ProjectConfig):
         keep_connections()
         register(settings)
         benchmark = run.tags.get(PARTITION_TAG)
-        if benchmark and run.job_name == REFRESH:
+        if benchmark and run.job_name == REFRESH and is_whole(run):
             tags = {INPUTS_TAG: fingerprint(settings, benchmark)}
             context.instance.add_run_tags(run.run_id, tags)
 
@@ -94,16 +97,16 @@ class Decision:
 
 
 def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> Decision:
-    """Compare what is wanted now with what the last runs of a benchmark were made from."""
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name=REFRESH, tags={PARTITION_TAG: benchmark}),
-        limit=FAILURES_BEFORE_WAITING,
-    )
-    runs = [record.dagster_run for record in records]
-    if runs and not runs[0].is_finished:
+    """Compare what is wanted now with what the last whole runs of a benchmark were made from."""
+    filters = dg.RunsFilter(job_name=REFRESH, tags={PARTITION_TAG: benchmark})
+    records = instance.get_run_records(filters, limit=RUNS_LOOKED_AT)
+    every = [record.dagster_run for record in records]
+    runs = [run for run in every if is_whole(run)]
+    if not all(run.is_finished for run in (*every[:1], *runs[:1])):
         return Decision(False, "a run is under way")
     wanted = fingerprint(settings, benchmark)
-    return Decision(*_judge(runs, wanted), wanted, _paid_before(runs, wanted))
+    judged = _judge(runs[:FAILURES_BEFORE_WAITING], wanted)
+    return Decision(*judged, wanted, _paid_before(runs, wanted))
 
 
 def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:

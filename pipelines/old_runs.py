@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.reports.assets import is_whole
 from pipelines.automation import FAILURES_BEFORE_WAITING
 from pipelines.jobs import PARTITION_TAG
 from resources.garbage import Garbage
@@ -16,15 +17,17 @@ from resources.garbage import Garbage
 def old_runs(instance: dg.DagsterInstance, home: Path, before: datetime) -> Iterator[Garbage]:
     """Finished runs created before a time, with their events and logs.
 
-    The last runs of each job and benchmark stay whatever their age: the sensor looks at them.
+    The last runs of each job and benchmark stay whatever their age, whole ones and others: the
+    sensor looks at them.
     """
-    seen: Counter[tuple[str, str | None]] = Counter()
+    seen: Counter[tuple[str, str | None, bool]] = Counter()
     old = []
     for record in instance.get_run_records():  # newest first
         run = record.dagster_run
-        seen[run.job_name, run.tags.get(PARTITION_TAG)] += 1
+        kind = run.job_name, run.tags.get(PARTITION_TAG), is_whole(run)
+        seen[kind] += 1
         if (
-            seen[run.job_name, run.tags.get(PARTITION_TAG)] > FAILURES_BEFORE_WAITING
+            seen[kind] > FAILURES_BEFORE_WAITING
             and run.is_finished
             and record.create_timestamp < before
         ):

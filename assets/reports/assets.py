@@ -176,11 +176,22 @@ def _whole(context: dg.AssetExecutionContext, settings: Settings) -> list[str]:
     else new descriptions might be published beside old scores.
     """
     own = context.run.tags.get("dagster/partition")
-    selected = context.run.asset_selection
-    # A run started in this process (`sound-approach run`) has an empty selection: all of the job.
-    if own and (not selected or {dg.AssetKey(name) for name in TABLES} <= selected):
+    if own and is_whole(context.run):
         return [own]
     return [name for name in settings.benchmarks if _is_current(settings, name)]
+
+
+def is_whole(run: dg.DagsterRun) -> bool:
+    """Whether a run makes all tables of its benchmark and publishes them.
+
+    Neither does one of chosen assets, nor one that takes up another where that one failed.
+    """
+    # A run's selection is empty where it has none. Its steps are listed where the UI launched it
+    # or this process, and then are all of them unless some were left out; a sensor lists none.
+    steps, selected = run.step_keys_to_execute, run.asset_selection
+    return (steps is None or set(steps) >= _WHOLE_STEPS) and (
+        not selected or selected >= _WHOLE_KEYS
+    )
 
 
 def _is_current(settings: Settings, benchmark: str) -> bool:
@@ -189,6 +200,10 @@ def _is_current(settings: Settings, benchmark: str) -> bool:
     if failed_checks(stage, (model for table in tables for model in table.models)):
         return False
     return all(table.is_current(stage) for table in tables)
+
+
+_WHOLE_STEPS = {*(table.models[0].name for table in CHAIN), warehouse.op.name}
+_WHOLE_KEYS = {dg.AssetKey(name) for name in (*TABLES, "warehouse")}
 
 
 def _columns(connection: "DuckDBPyConnection") -> dict[str, dg.TableSchema]:

@@ -4,28 +4,13 @@ import dagster as dg
 import pytest
 
 from pipelines import automation
-from pipelines.automation import ASKED_TAG, INPUTS_TAG, decide
-from pipelines.jobs import PARTITION_TAG
+from pipelines.automation import ASKED_TAG, INPUTS_TAG, RUNS_LOOKED_AT, decide
+from pipelines.jobs import PARTITION_TAG, REFRESH
 
-
-@dg.op
-def succeed():
-    pass
-
-
-@dg.op
-def fail():
-    raise RuntimeError("made to fail")
-
-
-@dg.job(name="refresh")
-def good_refresh():
-    succeed()
-
-
-@dg.job(name="refresh")
-def bad_refresh():
-    fail()
+CANCELED = dg.DagsterRunStatus.CANCELED
+FAILURE = dg.DagsterRunStatus.FAILURE
+STARTED = dg.DagsterRunStatus.STARTED
+SUCCESS = dg.DagsterRunStatus.SUCCESS
 
 
 class History:
@@ -36,11 +21,17 @@ class History:
         self.wanted = "first"
         monkeypatch.setattr(automation, "fingerprint", lambda settings, benchmark: self.wanted)
 
-    def run(self, job=good_refresh, benchmark="epic_mir", inputs=None, asked=None):
+    def run(self, status=SUCCESS, benchmark="epic_mir", inputs=None, asked=None, **given):
         """A run that was asked for one fingerprint and, if given, found another at its start."""
         asked = asked or inputs or self.wanted
-        tags = {PARTITION_TAG: benchmark, ASKED_TAG: asked, INPUTS_TAG: inputs or asked}
-        return job.execute_in_process(instance=self.instance, tags=tags, raise_on_error=False)
+        tags = {ASKED_TAG: asked, INPUTS_TAG: inputs or asked}
+        return self.run_tagged(tags, status, benchmark, **given)
+
+    def run_tagged(self, tags, status=SUCCESS, benchmark="epic_mir", **given):
+        """A run with these tags, of everything unless its assets or its steps are `given`."""
+        tags = {PARTITION_TAG: benchmark, **tags}
+        run = dg.DagsterRun(job_name=REFRESH, tags=tags, status=status, **given)
+        return self.instance.add_run(run)
 
     def decision(self, benchmark="epic_mir"):
         return decide(self.instance, None, benchmark)
@@ -79,7 +70,7 @@ def test_a_failed_run_is_tried_again_but_not_for_ever(history):
     history.wanted = "edited"
     for _ in range(4):
         assert history.decision().start
-        history.run(bad_refresh)
+        history.run(FAILURE)
     assert not history.decision().start
     history.wanted = "mended"
     assert history.decision().start
@@ -88,7 +79,7 @@ def test_a_failed_run_is_tried_again_but_not_for_ever(history):
 def test_successes_before_a_failure_do_not_count_as_failures(history):
     for _ in range(3):
         history.run()
-    history.run(bad_refresh)
+    history.run(FAILURE)
     assert history.decision().start
 
 
@@ -110,26 +101,62 @@ def test_runs_that_see_other_inputs_than_the_sensor_do_not_go_on_for_ever(histor
 
 
 def test_one_benchmark_does_not_hold_back_another(history):
-    history.run(bad_refresh, benchmark="ego_mcq")
+    history.run(FAILURE, benchmark="ego_mcq")
     history.run(benchmark="epic_mir")
     assert history.decision("ego_mcq").start
     assert not history.decision("epic_mir").start
 
 
 def test_a_cancelled_run_waits_for_a_change(history):
-    done = history.run(bad_refresh)
-    run = history.instance.get_run_by_id(done.run_id)
-    history.instance.delete_run(run.run_id)
-    history.instance.add_run(run.with_status(dg.DagsterRunStatus.CANCELED))
+    history.run(CANCELED)
     assert not history.decision().start
     history.wanted = "edited"
     assert history.decision().start
 
 
 def test_a_run_under_way_is_waited_for(history):
-    done = history.run()
-    run = history.instance.get_run_by_id(done.run_id)
-    history.instance.delete_run(run.run_id)
-    history.instance.add_run(run.with_status(dg.DagsterRunStatus.STARTED))
+    history.run(STARTED)
     history.wanted = "edited"
+    assert not history.decision().start
+
+
+CAPTIONS_ALONE = {"asset_selection": frozenset({dg.AssetKey("captions")})}
+"""*Materialize selected*, on the job's page."""
+TAKEN_UP = {"step_keys_to_execute": ["descriptions", "warehouse", "report"]}
+"""*Re-execute from failure*; the parent's tags are taken over."""
+
+
+@pytest.mark.parametrize("part", [CAPTIONS_ALONE, TAKEN_UP])
+def test_a_run_of_a_part_says_nothing_about_the_whole(history, part):
+    history.run(inputs="first")
+    history.wanted = "edited"
+    history.run(**part)
+    assert history.decision().start
+    history.wanted = "first"
+    assert history.decision().reason == "nothing has changed"
+
+
+def test_a_part_that_failed_or_was_cancelled_holds_nothing_back(history):
+    history.run(inputs="first")
+    history.wanted = "edited"
+    for status in (FAILURE, FAILURE, FAILURE, FAILURE, CANCELED):
+        history.run(status, **CAPTIONS_ALONE)
+    assert history.decision().start
+
+
+def test_a_part_under_way_is_waited_for_and_so_is_the_whole_behind_it(history):
+    history.wanted = "edited"
+    history.run(STARTED, **CAPTIONS_ALONE)
+    assert history.decision().reason == "a run is under way"
+    history.run(**CAPTIONS_ALONE)
+    assert history.decision().start
+    history.run(STARTED)
+    history.run(**CAPTIONS_ALONE)
+    assert history.decision().reason == "a run is under way"
+
+
+def test_after_many_runs_of_parts_the_whole_is_still_known(history):
+    history.run()
+    for _ in range(RUNS_LOOKED_AT - 1):
+        history.run(**CAPTIONS_ALONE)
     assert not history.decision().start

@@ -258,3 +258,17 @@ def test_old_runs_go_and_the_last_of_each_benchmark_stay(home):
     files = [path.name for path in home.rglob("*")]
     gone = set(runs) - set(left)
     assert not any(run_id in name for run_id in gone for name in files)
+
+
+def test_runs_of_single_assets_do_not_push_out_what_the_sensor_looks_at(home):
+    chosen = frozenset({dg.AssetKey("captions")})
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        whole = instance.add_run(dg.DagsterRun("refresh", tags={PARTITION_TAG: "three"}))
+        instance.report_run_failed(whole)
+        for _ in range(6):
+            part = dg.DagsterRun("refresh", tags={PARTITION_TAG: "three"}, asset_selection=chosen)
+            instance.report_run_failed(instance.add_run(part))
+        (garbage,) = old_runs(instance, home, datetime.now(UTC))
+        assert garbage.count == 2 + 2
+        garbage.remove()
+        assert instance.get_run_by_id(whole.run_id)

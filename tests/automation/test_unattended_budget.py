@@ -6,7 +6,7 @@ from support.asked_project import BENCHMARK, AskedProject
 from support.openai_server import Fault, OpenAIServer
 from support.prompt_files import answer_plainly
 
-from pipelines import spending
+from pipelines import automation, spending
 from pipelines.automation import BUDGET_TAG, PAID_TAG, TaggedProject, ask
 from resources.language_model.ledger import Ledger
 from resources.language_model.providers import run_budget
@@ -26,7 +26,8 @@ def dear(messages, content):
 
 @pytest.fixture(autouse=True)
 def own_process(monkeypatch):
-    """A run has its process, and so its budget, to itself."""
+    """A run has its process, and so its budget, to itself; here it ends when all is asked."""
+    monkeypatch.setattr(automation, "is_whole", lambda run: True)
     monkeypatch.setattr(spending, "_planned", {})
     run_budget.cache_clear()
 

@@ -8,6 +8,9 @@ from support.benchmark_files import settings_for
 
 from assets.reports import assets
 from assets.reports.assets import _whole as whole
+from assets.reports.assets import is_whole
+from pipelines.definitions import build_definitions
+from pipelines.jobs import REFRESH
 from resources.table_assets import Made, Stage, table_asset
 from resources.tables import CAPTIONS, RELEVANCE, REQUESTS, TABLES
 
@@ -51,10 +54,10 @@ class Project:
             if isinstance(made, Made):
                 self.stage.lake.write(model, made.frame, BENCHMARK, stamp)
 
-    def whole(self, partition=None, selected=None):
+    def whole(self, partition=None, selected=None, steps=None):
         tags = {"dagster/partition": partition} if partition else {}
-        keys = None if selected is None else {dg.AssetKey(name) for name in selected}
-        run = SimpleNamespace(tags=tags, asset_selection=keys)
+        keys = None if selected is None else frozenset(map(dg.AssetKey, selected))
+        run = dg.DagsterRun(REFRESH, tags=tags, asset_selection=keys, step_keys_to_execute=steps)
         return whole(SimpleNamespace(run=run), self.settings)
 
 
@@ -91,3 +94,21 @@ def test_a_run_of_all_tables_publishes_its_own_benchmark(project):
 def test_a_run_of_some_tables_does_not(project):
     project.make(0)
     assert project.whole(BENCHMARK, selected=["captions", "warehouse"]) == []
+
+
+def test_a_run_that_takes_up_a_failed_one_does_not(project):
+    """*Re-execute from failure*: what came before that step may have been made from other files."""
+    project.make(0)
+    assert project.whole(BENCHMARK, steps=["descriptions", "warehouse", "report"]) == []
+
+
+def test_a_run_from_the_ui_lists_all_its_steps_and_is_of_the_whole(tmp_path):
+    settings = settings_for(tmp_path, {BENCHMARK: {"clips": "clips.csv", "sentences": "t.csv"}})
+    job = build_definitions(settings).resolve_job_def(REFRESH)
+    with dg.DagsterInstance.ephemeral() as instance:
+        tags = {"dagster/partition": BENCHMARK}
+        run = instance.create_run_for_job(job, tags=tags)
+        assert run.step_keys_to_execute
+        assert is_whole(run)
+        chosen = {"asset_selection": frozenset([dg.AssetKey("captions")])}
+        assert not is_whole(instance.create_run_for_job(job, tags=tags, **chosen))
