@@ -127,14 +127,10 @@ def validate(config: ConfigOption = None) -> None:
 
 
 def _stop_at_problems(settings: Settings) -> None:
-    from assets.benchmarks.adapters import check_sources
-    from assets.descriptions.prompts import PromptError, load_prompts
+    from assets.descriptions.checking import check_files
 
-    problems = check_sources(settings)
-    try:
-        load_prompts(settings)
-    except PromptError as error:
-        problems.append(str(error))
+    with console.status("checking files; official ones are fetched once"):
+        problems = check_files(settings)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise stop(f"{settings.config_file}: {len(problems)} problem(s):\n{listed}")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from assets.benchmarks.assets import questions
-from assets.benchmarks.authors_files import paper_descriptions
 from assets.descriptions.asking import Asked, AskedError, read_asked
 from assets.descriptions.planning import PlanRow, Price, total_price
 from assets.embeddings.planning import VectorPlan, plan_vectors
@@ -110,9 +109,8 @@ def plan_run(
         for benchmark in benchmarks:
             asked = asked_now(settings, benchmark)
             rows = asked.plan(ledger)
-            published = paper_descriptions(settings, benchmark)["description"]
             described = (text for row in rows for text in row.descriptions)
-            texts = {*asked.texts["text"], *asked.clip_texts, *described, *published}
+            texts = {*asked.texts["text"], *asked.clip_texts, *described, *asked.published}
             measured = all(lake.stamp(model, benchmark) for model in (CLIPS, MEDIA))
             clips, media = (
                 lake.read(model, benchmark) if measured else None for model in (CLIPS, MEDIA)

@@ -13,7 +13,7 @@ from assets.benchmarks import ego_mcq, epic_mir, epic_sounds, own_table
 from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.annotations import Annotations
 from assets.benchmarks.recordings import locate
-from resources.downloads import DownloadError, Progress
+from resources.downloads import DownloadError
 from resources.hashing import file_sha256
 from resources.media.locating import MediaPattern, MediaPatternError
 from resources.settings import Settings
@@ -41,20 +41,15 @@ def read_annotations(settings: Settings, benchmark: str) -> Annotations:
     return annotations if settings.limit is None else annotations.limited(settings.limit)
 
 
-def fetch_sources(settings: Settings, benchmark: str, progress: Progress | None = None) -> None:
-    """See to it that the official files among a benchmark's files are there.
-
-    Args:
-        settings: the config.
-        benchmark: whose files.
-        progress: told of each file how many bytes are here, of how many.
+def fetch_sources(settings: Settings, benchmark: str) -> None:
+    """See to it that the official files among a benchmark's files are there: some megabytes.
 
     Raises:
         AnnotationError: one can't be fetched, or has to be asked for by hand.
     """
     for path in source_files(settings, benchmark):
         try:
-            ensure(path, settings.cache_dir, progress)
+            ensure(path, settings.cache_dir)
         except (DownloadError, SourceError) as error:
             raise AnnotationError(str(error)) from error
 

@@ -26,6 +26,7 @@ from assets.benchmarks.adapters import read_annotations
 from assets.benchmarks.annotation_files import AnnotationError, Problems, read_rows, read_text
 from assets.benchmarks.annotations import Annotations
 from assets.benchmarks.ego_mcq import clean_speaker_tags
+from resources.hashing import file_sha256
 from resources.settings import (
     AnyBenchmark,
     EgoMcqSettings,
@@ -131,6 +132,23 @@ def paper_levels(settings: Settings, benchmark: str) -> pd.DataFrame:
     used = _texts(read_annotations(settings, benchmark))
     rows = [(key, *values) for key, values in found.items() if key in used]
     return pd.DataFrame(rows, columns=["text_id", "text", "level"])
+
+
+def published_version(settings: Settings, benchmark: str) -> list[str]:
+    """The contents of the authors' files that the config names, as hashes.
+
+    Raises:
+        AnnotationError: one is missing.
+    """
+    given = settings.benchmarks[benchmark]
+    files = (*given.descriptions_from, *given.levels_from)
+    for path in files:
+        if not path.is_file():
+            raise AnnotationError(
+                f"{path}: no such file; {benchmark} names it under `descriptions_from:` or "
+                f"`levels_from:`."
+            )
+    return [file_sha256(path) for path in files]
 
 
 def export_descriptions(
@@ -294,8 +312,9 @@ def _is_sentences(path: Path) -> bool:
 
 
 def _read_questions(path: Path) -> dict[str, Any]:
+    text = read_text(path)
     try:
-        content = json.loads(read_text(path), parse_float=lambda digits: _NUMBER + digits)
+        content = json.loads(text, parse_float=lambda digits: _NUMBER + digits)
         for question in content.values():
             question["query"]["clip_text"].strip()
     except (ValueError, AttributeError, KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from assets.benchmarks.adapters import read_annotations
 from assets.benchmarks.annotation_files import AnnotationError
+from assets.benchmarks.authors_files import paper_descriptions
 from assets.descriptions.causes import Before
 from assets.descriptions.few_shot import (
     FewShotError,
@@ -54,7 +55,8 @@ class AskedError(ValueError):
 class Asked:
     """The texts of one benchmark, and the prompts that are put to them.
 
-    `clip_texts` are embedded as well, and nobody is asked about them.
+    `clip_texts` and the authors' descriptions, `published`, are embedded as well, and nobody is
+    asked about them.
     """
 
     settings: Settings
@@ -64,6 +66,7 @@ class Asked:
     pool: pd.DataFrame
     visual_words: tuple[str, ...]
     clip_texts: frozenset[str]
+    published: frozenset[str]
 
     def questions(self, prompt: Prompt) -> list[Question]:
         """A prompt's question about each text."""
@@ -129,6 +132,7 @@ def read_asked(settings: Settings, benchmark: str, filtered: pd.DataFrame | None
     """
     try:
         annotations = read_annotations(settings, benchmark)
+        published = frozenset(paper_descriptions(settings, benchmark)["description"])
         prompts = load_prompts(settings)
     except (AnnotationError, PromptError, SourceError, DownloadError, OSError) as error:
         raise AskedError(str(error)) from error
@@ -139,7 +143,7 @@ def read_asked(settings: Settings, benchmark: str, filtered: pd.DataFrame | None
     distinct = pd.DataFrame({"text_id": texts.map(text_id), "text": texts})
     distinct = distinct.drop_duplicates("text_id").sort_values("text_id", ignore_index=True)
     own = annotations.clips["text"] if len(annotations.captions) else ()
-    return Asked(settings, benchmark, distinct, prompts, pool, words, frozenset(own))
+    return Asked(settings, benchmark, distinct, prompts, pool, words, frozenset(own), published)
 
 
 def read_pool(settings: Settings) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from assets.benchmarks.authors_files import paper_descriptions, paper_levels
+from assets.benchmarks.authors_files import paper_descriptions, paper_levels, published_version
 from assets.descriptions.agreement import grader_agreement
 from assets.descriptions.causes import Before
 from assets.descriptions.failure_signs import before_and_after, failure_signs
@@ -94,19 +94,16 @@ def _styles(stage: Stage) -> Any:
 def _asked(stage: Stage) -> Any:
     """Prompts, and the recorded file where answers come from one; a server decides no row."""
     chosen = stage.settings.language_model
-    recorded = content_hash(chosen.answers) if isinstance(chosen, RecordedSettings) else None
-    return [_prompts(stage), _visual_words(stage), recorded, _published(stage)]
+    is_file = isinstance(chosen, RecordedSettings) and chosen.answers.is_file()
+    recorded = content_hash(chosen.answers) if is_file else None
+    published = published_version(stage.settings, stage.benchmark)
+    return [_prompts(stage), _visual_words(stage), recorded, published]
 
 
 def _asked_so_far(stage: Stage) -> Any:
     """The same, and what the ledger's history holds, whichever benchmark it is about."""
     with open_ledger(stage.settings) as ledger:
         return [_asked(stage), ledger and ledger.history_state()]
-
-
-def _published(stage: Stage) -> Any:
-    given = stage.settings.benchmarks[stage.benchmark]
-    return [content_hash(file) for file in (*given.descriptions_from, *given.levels_from)]
 
 
 def _texts(stage: Stage) -> pd.DataFrame:
@@ -190,6 +187,7 @@ def prompts(stage: Stage) -> pd.DataFrame:
 )
 def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
     """Rewrite every distinct text with every prompt; only unknown answers are asked for."""
+    published = paper_descriptions(stage.settings, stage.benchmark)  # before anything is paid
     with open_language_model(stage.settings, progress=_progress(stage)) as model:
         outcome = build_descriptions(
             stage.benchmark,
@@ -200,7 +198,6 @@ def descriptions(stage: Stage) -> tuple[Made, pd.DataFrame]:
             _visual_words(stage),
             _before(stage, DESCRIPTIONS, DESCRIPTION_EXCLUSIONS, "variant"),
         )
-    published = paper_descriptions(stage.settings, stage.benchmark)
     table = with_paper_descriptions(outcome.table, published, stage.benchmark)
     altered = paper_alterations(published, stage.benchmark)
     if altered:
@@ -244,6 +241,7 @@ def text_styles(stage: Stage) -> Made:
 )
 def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
     """Grade every distinct text: how well can its action be told from its sound?"""
+    published = paper_levels(stage.settings, stage.benchmark)  # before anything is paid
     with open_language_model(stage.settings, progress=_progress(stage)) as model:
         outcome = build_informativeness(
             stage.benchmark,
@@ -253,7 +251,6 @@ def informativeness(stage: Stage) -> tuple[Made, pd.DataFrame]:
             model,
             _before(stage, INFORMATIVENESS, INFORMATIVENESS_EXCLUSIONS, "grader"),
         )
-    published = paper_levels(stage.settings, stage.benchmark)
     table = with_paper_levels(outcome.table, published, stage.benchmark)
     outcome.exclusions.extend(paper_exclusions(_texts(stage), published, stage.benchmark))
     shown = pd.DataFrame(grader_agreement(table))

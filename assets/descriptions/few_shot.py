@@ -121,6 +121,7 @@ def join_annotations(settings: FewShotSettings) -> pd.DataFrame:
         return pd.DataFrame(columns=columns)
     import duckdb
 
+    _check_files(settings)
     with duckdb.connect() as connection:
         _load(connection, "audiocaps", settings.audiocaps, AUDIOCAPS_COLUMNS)
         _load(connection, "kinetics", settings.kinetics, KINETICS_COLUMNS)
@@ -184,6 +185,17 @@ def read_word_list(path: Path) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
+def _check_files(settings: FewShotSettings) -> None:
+    missing = [
+        f"{file}: no such file. It is named under `few_shot.{name}:`."
+        for name in ("audiocaps", "kinetics")
+        for file in getattr(settings, name)
+        if not file.is_file()
+    ]
+    if missing:
+        raise FewShotError("\n".join(missing))
+
+
 def _load(
     connection: DuckDBPyConnection, name: str, files: Sequence[Path], columns: dict[str, str]
 ) -> None:
@@ -194,8 +206,6 @@ def _load(
     chosen = ", ".join(f'CAST("{column}" AS {kind})' for column, kind in columns.items())
     connection.execute(f"CREATE TEMP TABLE {name} ({declared})")
     for file in files:
-        if not file.is_file():
-            raise FewShotError(f"{file}: no such file. It is named under `few_shot.{name}:`.")
         try:
             connection.execute(
                 f"INSERT INTO {name} SELECT {chosen} "  # noqa: S608 names are this module's own
