@@ -94,8 +94,9 @@ def _styles(stage: Stage) -> Any:
 def _asked(stage: Stage) -> Any:
     """Prompts, and the recorded file where answers come from one; a server decides no row."""
     chosen = stage.settings.language_model
-    is_file = isinstance(chosen, RecordedSettings) and chosen.answers.is_file()
-    recorded = content_hash(chosen.answers) if is_file else None
+    recorded = None
+    if isinstance(chosen, RecordedSettings) and chosen.answers.is_file():
+        recorded = content_hash(chosen.answers)
     published = published_version(stage.settings, stage.benchmark)
     return [_prompts(stage), _visual_words(stage), recorded, published]
 
