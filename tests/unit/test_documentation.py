@@ -40,13 +40,14 @@ OUTPUTS = ("outputs/", "sound_approach.duckdb", "report/index.html", "report/lis
 """Made by a run; `test_readme_walk` looks for them after one."""
 READERS_FILES = {
     "configs/mine.yaml",
-    "clotho_captions_evaluation.csv",
     "egomcq.json",
+    "egomcq_filtered.json",
+    "egomcq_filtered_gpt.json",
     "roberta-base/vocab.json",
     "roberta-base/merges.txt",
     "bert-base-uncased/vocab.txt",
 }
-"""Files that a reader brings, or that are fetched."""
+"""Files that a reader brings, that are fetched, or that `export` writes."""
 
 
 def parse(command):

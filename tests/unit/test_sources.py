@@ -16,11 +16,13 @@ from assets.benchmarks import epic_sounds as epic_sounds_adapter
 from assets.benchmarks.adapters import check_sources, read_annotations
 from assets.descriptions.few_shot import AUDIOCAPS_COLUMNS, KINETICS_COLUMNS
 from resources import downloads, sources
+from resources.config_file import load_settings
 from resources.downloads import DownloadError, download
-from resources.settings import OFFICIAL_POOL
-from resources.sources import SOURCES, Source, SourceError, ensure
+from resources.settings import OFFICIAL_POOL, PROJECT_ROOT
+from resources.sources import SOURCES, Source, SourceError, ensure, source_at
 
 CONTENT = bytes(range(256)) * 4096
+CLOTHO = "clotho/clotho_captions_evaluation.csv"
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
@@ -269,7 +271,16 @@ def test_a_config_without_paths_uses_the_official_files(tmp_path):
     files = [*settings.few_shot.audiocaps, *settings.few_shot.kinetics]
     files += [mir.clips, mir.sentences, sounds.segments, mcq.questions]
     named = {path.relative_to(folder).as_posix() for path in files}
-    assert named == {source.path for source in SOURCES} - {"clotho/clotho_captions_evaluation.csv"}
+    assert named | {CLOTHO} == {source.path for source in SOURCES}
+
+
+def test_the_config_for_clotho_asks_for_the_official_captions(monkeypatch):
+    monkeypatch.setenv("CLOTHO", "/data/clotho")
+    settings = load_settings(PROJECT_ROOT / "configs" / "clotho.yaml")
+    clotho = settings.benchmarks["clotho"]
+    assert source_at(clotho.clips, settings.cache_dir).path == CLOTHO
+    names = {clotho.columns.clip_id, clotho.columns.media, *clotho.texts}
+    assert names <= set(source_at(clotho.clips, settings.cache_dir).columns)
 
 
 def test_a_benchmark_is_read_from_what_was_fetched(server, tmp_path, monkeypatch):
