@@ -30,6 +30,8 @@ AUDIOCAPS_CLIP_S = 10.0
 _ADVICE = "\n\n"
 """DuckDB's errors go on with advice on its own options after an empty line."""
 
+_CELLS = "read_csv($file, header = true, all_varchar = true)"
+
 AUDIOCAPS_COLUMNS = {"youtube_id": "VARCHAR", "start_time": "DOUBLE", "caption": "VARCHAR"}
 KINETICS_COLUMNS = {
     "label": "VARCHAR",
@@ -51,7 +53,7 @@ ORDER BY ALL
 """
 
 OPPOSITES = (
-    (r"open(s|ed|ing)?", r"clos(e|es|ed|ing)|shut(s|ting)?"),
+    (r"open(s|ed|ing)?", r"clos(es|ed|ing)|shut(s|ting)?"),  # "close" is mostly "close by"
     (r"start(s|ed|ing)?", r"stop(s|ped|ping)?"),
     (r"fill(s|ed|ing)?", r"empt(y|ies|ied|ying)|drain(s|ed|ing)?"),
     (r"lock(s|ed|ing)?", r"unlock(s|ed|ing)?"),
@@ -204,19 +206,31 @@ def _load(
 
     declared = ", ".join(f"{column} {kind}" for column, kind in columns.items())
     chosen = ", ".join(f'CAST("{column}" AS {kind})' for column, kind in columns.items())
+    empty = " OR ".join(f'"{column}" IS NULL' for column in columns)
     connection.execute(f"CREATE TEMP TABLE {name} ({declared})")
     for file in files:
+        source = {"file": str(file)}
         try:
             connection.execute(
-                f"INSERT INTO {name} SELECT {chosen} "  # noqa: S608 names are this module's own
-                "FROM read_csv($file, header = true, all_varchar = true)",
-                {"file": str(file)},
+                f"INSERT INTO {name} SELECT {chosen} FROM {_CELLS}",  # noqa: S608 names of ours
+                source,
             )
+            bad = connection.execute(
+                f"SELECT count(*), min(row) FROM (SELECT *, row_number() OVER () AS row "  # noqa: S608
+                f"FROM {_CELLS}) WHERE {empty}",
+                source,
+            ).fetchone()
         except duckdb.Error as error:
             raise FewShotError(
                 f"{file}: not a CSV with the columns {', '.join(columns)}, as `few_shot.{name}:` "
                 f"needs it: {str(error).split(_ADVICE)[0]}"
             ) from error
+        if bad and bad[0]:
+            raise FewShotError(
+                f"{file}: {bad[0]:,} row(s) with an empty {' or '.join(columns)}, first row "
+                f"{bad[1]:,} below the header. `few_shot.{name}:` needs them all: fill them in, or "
+                f"take the rows out."
+            )
 
 
 def _reject(

@@ -80,6 +80,32 @@ def test_a_bad_file_is_named(files, tmp_path):
         join_annotations(files)
 
 
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [
+        ("audiocaps", '7,dd,100,\n8,ee,,"A door opens, and closes"\n'),
+        ("kinetics", ",dd,0,10,validate\nopening door,ee,5,,test\n"),
+    ],
+)
+def test_an_empty_cell_is_named(files, tmp_path, name, rows):
+    given = {"audiocaps": AUDIOCAPS, "kinetics": KINETICS}[name]
+    (tmp_path / f"{name}.csv").write_text(given + rows)
+    with pytest.raises(FewShotError, match=rf"{name}\.csv: 2 row\(s\) with an empty .*row 7 below"):
+        join_annotations(files)
+
+
+def test_what_is_close_by_is_not_closed(files, tmp_path):
+    said = {"ee": "A man speaks close by", "ff": "A door closes"}
+    lists = ["audiocap_id,youtube_id,start_time,caption", "label,youtube_id,time_start,time_end"]
+    for name, caption in said.items():
+        lists[0] += f"\n1,{name},0,{caption}"
+        lists[1] += f"\nopening door,{name},0,10"
+    for name, content in zip(("audiocaps", "kinetics"), lists, strict=True):
+        (tmp_path / f"{name}.csv").write_text(content + "\n")
+    table = build_few_shot_examples(files, WORDS).set_index("youtube_id")
+    assert table["kept"].to_dict() == {"ee": True, "ff": False}
+
+
 def test_a_folder_without_a_list_of_visual_words_uses_the_project_s(tmp_path):
     assert read_word_list(tmp_path / "visual_words.txt") == WORDS
     (tmp_path / "visual_words.txt").write_text("Blue  # a colour\n\n# nothing else\n")
