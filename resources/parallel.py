@@ -25,23 +25,34 @@ class Lost:
     reason: str
 
 
+class NodeLacksError(Exception):
+    """Another machine lacks what the process that drives has; the message says what."""
+
+
 class Spread(Protocol):
     """Does tasks many at once."""
 
     def __call__(
-        self, work: Callable[[Task], Result], tasks: Sequence[Task]
+        self,
+        work: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        check: Callable[[Task], None] | None = None,
     ) -> Iterator[tuple[Task, Result | Lost]]:
         """Every task with its result, as they come.
 
         Args:
             work: a module's function that changes nothing; what it raises is raised here.
             tasks: the largest first, so that none is waited for alone at the end.
+            check: called with a task before it is worked at on another machine; raises
+                `NodeLacksError` where that has not what is here.
         """
         ...
 
 
 def on_threads(
-    work: Callable[[Task], Result], tasks: Sequence[Task]
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    check: Callable[[Task], None] | None = None,
 ) -> Iterator[tuple[Task, Result]]:
     """One thread a core of this machine: for work that leaves Python, as decoding does."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -22,7 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
-from resources.parallel import Lost, Result, Spread, Task, on_threads
+from resources.parallel import Lost, NodeLacksError, Result, Spread, Task, on_threads
 from resources.remote import require
 from resources.settings import RaySettings, Settings
 
@@ -37,10 +37,6 @@ _PATIENCE_S = 120.0
 
 class ClusterError(RuntimeError):
     """The cluster can't do the work; the message says what to look at."""
-
-
-class NodeLacksError(Exception):
-    """A worker's node lacks what the process that drives has; the message says what."""
 
 
 class Worker(Protocol):
@@ -118,9 +114,11 @@ def over_cluster(engine: RaySettings) -> Spread:
     """Plain functions done by the cluster's cores; its GPUs are left to encoders."""
 
     def spread(
-        work: Callable[[Task], Result], tasks: Sequence[Task]
+        work: Callable[[Task], Result],
+        tasks: Sequence[Task],
+        check: Callable[[Task], None] | None = None,
     ) -> Iterator[tuple[Task, Result | Lost]]:
-        with closing(run_shards(engine, FunctionWorker, [work], tasks)) as shards:
+        with closing(run_shards(engine, FunctionWorker, [work, check], tasks)) as shards:
             for units, made in shards:
                 results = [made] if isinstance(made, Lost) else made
                 yield from zip(units, results, strict=True)
@@ -133,11 +131,17 @@ class FunctionWorker:
 
     holds_encoder: ClassVar[bool] = False
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, work: Callable[[Any], Any], check: Callable[[Any], None] | None = None
+    ) -> None:
         self.function = work
+        self.check = check
 
     def work(self, units: Sequence[Any]) -> list[Any]:
         """Each unit's result."""
+        if check := self.check:
+            for unit in units:
+                check(unit)
         return [self.function(unit) for unit in units]
 
 

@@ -11,9 +11,10 @@ the same paths.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import ClassVar
 
 from assets.embeddings.engine import (
@@ -29,10 +30,10 @@ from assets.embeddings.texts import BATCH, TextEngine, TextVectors, embed_here
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import Encoder, EncoderUnavailable
-from resources.media.addresses import stat_of
+from resources.media.addresses import check_copy, stat_of
 from resources.media.segments import read_segments
-from resources.parallel import WORKER_LOST, Lost
-from resources.ray_cluster import ClusterError, NodeLacksError, run_shards
+from resources.parallel import WORKER_LOST, Lost, NodeLacksError
+from resources.ray_cluster import ClusterError, run_shards
 from resources.settings import RaySettings, Settings
 from resources.vector_store import VectorStore
 
@@ -53,8 +54,9 @@ class EmbeddingWorker:
 
     holds_encoder: ClassVar[bool] = True
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sizes: Mapping[Path, int]) -> None:
         self.settings = settings
+        self.sizes = sizes
         self.encoders: dict[str, Encoder] = {}
 
     def work(self, units: Sequence[_Recording]) -> _Done:
@@ -62,7 +64,9 @@ class EmbeddingWorker:
         segments: dict[str, list[Segment]] = {}
         for recording in units:
             for name, wanted in recording.items():
-                stat_of(wanted[0].path)  # a node without it must not take clips for unreadable
+                path = wanted[0].path
+                if path in self.sizes:  # without it a node must not take clips for unreadable
+                    check_copy(path, self.sizes[path])
                 segments.setdefault(name, []).extend(wanted)
         works = {name: self._work(name, wanted) for name, wanted in segments.items()}
         embed_segments(list(works.values()), read_segments)
@@ -144,7 +148,7 @@ class RayEngine:
         by_name = {work.encoder.name: work for work in works}
         units = _recordings(works)
         finished, total = 0, sum(map(_size, units))
-        arguments = [self.settings]
+        arguments = [self.settings, _sizes(works)]
         with closing(run_shards(self.engine, EmbeddingWorker, arguments, units)) as shards:
             for recordings, made in shards:
                 if isinstance(made, Lost):
@@ -246,6 +250,15 @@ def _recordings(works: Sequence[Work]) -> list[_Recording]:
             recording = found.setdefault(segment.path, {})
             recording.setdefault(work.encoder.name, []).append(segment)
     return sorted(found.values(), key=_size, reverse=True)
+
+
+def _sizes(works: Sequence[Work]) -> dict[Path, int]:
+    """The bytes of every recording that is here; clips of others are unreadable everywhere."""
+    sizes = {}
+    for path in {segment.path for work in works for segment in work.segments}:
+        with suppress(OSError):
+            sizes[path] = stat_of(path)[0]
+    return sizes
 
 
 def _size(recording: _Recording) -> int:

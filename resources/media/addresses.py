@@ -7,12 +7,15 @@ each, as Ego4D's audio is often kept. Any other path is a file.
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
+import os
 import re
 from pathlib import Path
 
 from resources.hashing import file_sha256
+from resources.parallel import NodeLacksError
 
 MEMBER = "::"
 CHUNK = "{chunk}"
@@ -45,9 +48,40 @@ def files_of(address: Path) -> list[Path]:
 
 
 def stat_of(address: Path) -> tuple[int, int]:
-    """Size in bytes of all its files, and the last modification of any (ns)."""
+    """Size in bytes of all its files, and the last modification of any (ns).
+
+    Raises:
+        OSError: it is not there, or can't be looked at.
+    """
     stats = [file.stat() for file in files_of(address)]
-    return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+    if not stats:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(address))
+    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+
+
+def check_copy(address: Path, size: int) -> None:
+    """See that this machine has a recording as the process that drives found it.
+
+    Copies have times of their own, so sizes are compared.
+
+    Args:
+        address: the recording's.
+        size: in bytes, as `stat_of` tells it there.
+
+    Raises:
+        NodeLacksError: it is not there, can't be looked at, or is another.
+    """
+    try:
+        found = stat_of(address)[0]
+    except FileNotFoundError as error:
+        raise NodeLacksError(f"{address} is not there") from error
+    except OSError as error:
+        raise NodeLacksError(f"{address}: {error.strerror or error}") from error
+    if found != size:
+        raise NodeLacksError(
+            f"{address} has {found:,} bytes there and {size:,} where the graph runs: it is another "
+            "recording, or half a copy"
+        )
 
 
 def content_hash(address: Path) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from resources.media.addresses import content_hash, stat_of
+from resources.media.addresses import check_copy, content_hash, stat_of
 from resources.media.decoding import DAMAGED, Audio, MediaError, open_audio
 from resources.media.memory import MediaMemory
 from resources.parallel import WORKER_LOST, Lost, Spread, on_threads
@@ -50,6 +51,19 @@ class Recording:
     probe: Probe
 
 
+class _Unknown(NamedTuple):
+    """A recording that is to be read.
+
+    It is remembered as `stat` (see `stat_of`) says, which was asked before and by the process that
+    asks again: so one that changes meanwhile is read again, and a node's copy may have another
+    time.
+    """
+
+    video_id: str
+    path: Path
+    stat: tuple[int, int]
+
+
 def scan(
     files: Mapping[str, Path | None],
     cache_dir: Path,
@@ -69,27 +83,27 @@ def scan(
     """
     done: dict[str, Recording] = {}
     with MediaMemory(cache_dir) as memory:
-        unknown: list[tuple[str, Path]] = []
+        unknown: list[_Unknown] = []
         for video_id, path in files.items():
-            known = _known(memory, path)
-            if known:
-                done[video_id] = known
-            elif path:
-                unknown.append((video_id, path))
-        unknown.sort(key=_size, reverse=True)
+            found = _look_up(memory, video_id, path)
+            if isinstance(found, Recording):
+                done[video_id] = found
+            else:
+                unknown.append(found)
+        unknown.sort(key=lambda task: task.stat[0], reverse=True)
         report = progress or (lambda done, of: None)
         report(len(done), len(files))
-        for (video_id, path), read in spread(_read, unknown):
+        for task, read in spread(_read, unknown, _check):
             if isinstance(read, Lost):
-                given_up = Probe(reason=WORKER_LOST, detail=f"{path}: {read.reason}")
-                done[video_id] = Recording(path, None, given_up)
+                given_up = Probe(reason=WORKER_LOST, detail=f"{task.path}: {read.reason}")
+                done[task.video_id] = Recording(task.path, None, given_up)
             elif isinstance(read, Probe):
-                done[video_id] = Recording(path, None, read)
+                done[task.video_id] = Recording(task.path, None, read)
             else:
-                stat, content, probed = read
-                memory.remember_file(path, stat, content)
+                content, probed = read
+                memory.remember_file(task.path, task.stat, content)
                 memory.remember_probe(content, astuple(probed))
-                done[video_id] = Recording(path, content, probed)
+                done[task.video_id] = Recording(task.path, content, probed)
             report(len(done), len(files))
     return {video_id: done[video_id] for video_id in files}
 
@@ -103,34 +117,31 @@ def probe(path: Path) -> Probe:
         return Probe(reason=error.reason, detail=error.detail)
 
 
-def _known(memory: MediaMemory, path: Path | None) -> Recording | None:
+def _look_up(memory: MediaMemory, video_id: str, path: Path | None) -> Recording | _Unknown:
     if path is None:
         return Recording(None, None, Probe(reason=MISSING, detail="no media pattern fits a file"))
     try:
         known_hash = memory.content_hash(path)
+        row = memory.probe(known_hash) if known_hash else None
+        return (
+            Recording(path, known_hash, Probe(*row))
+            if row
+            else _Unknown(video_id, path, stat_of(path))
+        )
     except OSError as error:
         return Recording(path, None, _unreadable(path, error))
-    row = memory.probe(known_hash) if known_hash else None
-    return Recording(path, known_hash, Probe(*row)) if row else None
 
 
-def _size(task: tuple[str, Path]) -> int:
+def _check(task: _Unknown) -> None:
+    check_copy(task.path, task.stat[0])
+
+
+def _read(task: _Unknown) -> tuple[str, Probe] | Probe:
+    """What is to be remembered of a recording; or its verdict alone, if it can't be read."""
     try:
-        return stat_of(task[1])[0]
-    except OSError:
-        return 0  # `_read` meets it too, and says so
-
-
-def _read(task: tuple[str, Path]) -> tuple[tuple[int, int], str, Probe] | Probe:
-    """What is to be remembered of a recording; or its verdict alone, if it can't be read.
-
-    Stat before reading: a file that changes meanwhile is then read again next time.
-    """
-    _, path = task
-    try:
-        return stat_of(path), content_hash(path), probe(path)
+        return content_hash(task.path), probe(task.path)
     except OSError as error:
-        return _unreadable(path, error)
+        return _unreadable(task.path, error)
     except MediaError as error:
         return Probe(reason=error.reason, detail=error.detail)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from resources.media.addresses import content_hash
+from resources.media.addresses import check_copy, content_hash, stat_of
 from resources.media.decoding import MediaError
 from resources.media.inventory import Progress
 from resources.media.memory import MediaMemory
@@ -78,9 +79,10 @@ def measure_all(
                 tasks.append((video_id, SpansOf(recording.path, recording.content_hash, missing)))
         done = len(wanted) - len(tasks)
         report(done, len(wanted))
-        _refuse_changed(memory, [recording for _, recording in tasks])
+        sizes = _sizes_of_unchanged(memory, [recording for _, recording in tasks])
         tasks.sort(key=_seconds, reverse=True)
-        for (video_id, recording), measured in spread(_measure, tasks):
+        check = partial(_check, sizes)
+        for (video_id, recording), measured in spread(_measure, tasks, check):
             if not isinstance(measured, Lost):
                 memory.remember_loudness(recording.content_hash, measured.items())
                 results[video_id].update(measured)
@@ -89,10 +91,13 @@ def measure_all(
     return results
 
 
-def _refuse_changed(memory: MediaMemory, recordings: Sequence[SpansOf]) -> None:
+def _sizes_of_unchanged(memory: MediaMemory, recordings: Sequence[SpansOf]) -> dict[Path, int]:
+    """Recordings' bytes; `CHANGED` is raised where one is not what was scanned."""
+    sizes: dict[Path, int] = {}
     for recording in recordings:
         try:
             found = memory.content_hash(recording.path) or content_hash(recording.path)
+            sizes[recording.path] = stat_of(recording.path)[0]
         except OSError:
             found = None
         if found != recording.content_hash:
@@ -101,6 +106,11 @@ def _refuse_changed(memory: MediaMemory, recordings: Sequence[SpansOf]) -> None:
                 f"{recording.path} is not what it was when it was scanned; materialize `media` "
                 f"again, then this",
             )
+    return sizes
+
+
+def _check(sizes: Mapping[Path, int], task: tuple[str, SpansOf]) -> None:
+    check_copy(task[1].path, sizes[task[1].path])
 
 
 def _seconds(task: tuple[str, SpansOf]) -> float:

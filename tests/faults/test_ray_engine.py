@@ -4,6 +4,7 @@ import copy
 import threading
 import time
 from collections import Counter
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -32,14 +33,12 @@ from assets.embeddings.texts import embed_texts
 from resources import ray_cluster as cluster_module
 from resources.config_file import SettingsError, load_settings
 from resources.encoders.protocol import EncoderUnavailable
-from resources.media.addresses import stat_of
 from resources.media.decoding import MediaError
-from resources.media.loudness import SpansOf, _measure
-from resources.parallel import WORKER_LOST, Lost
+from resources.media.loudness import SpansOf, _check, _measure
+from resources.parallel import WORKER_LOST, Lost, NodeLacksError
 from resources.ray_cluster import (
     ClusterError,
     FunctionWorker,
-    NodeLacksError,
     _Run,
     over_cluster,
     run_shards,
@@ -128,13 +127,18 @@ def test_a_cluster_scans_and_measures_what_one_process_does(cluster, settings, t
 
 
 @pytest.mark.slow
-def test_a_recording_that_a_node_has_not_is_a_fault_of_the_cluster(cluster, settings, tmp_path):
+def test_a_recording_that_a_node_has_not_is_a_fault_of_the_cluster(
+    cluster, settings, tmp_path, monkeypatch
+):
     """Otherwise its clips would be taken for unreadable."""
     absent = tmp_path / "absent.wav"
-    with pytest.raises(ClusterError, match=r"node 127\.0\.0\.1: /.*absent\.wav is not there\."):
-        list(over_cluster(RaySettings())(stat_of, [absent]))
+    said = r"node 127\.0\.0\.1: /.*absent\.wav is not there\."
+    check = partial(_check, {absent: 7})
+    with pytest.raises(ClusterError, match=said):
+        list(over_cluster(RaySettings())(_measure, [("", SpansOf(absent, "", []))], check))
     work = Work(Encoder(), segments(absent), lambda keys, vectors: None)
-    with pytest.raises(ClusterError, match=r"absent\.wav is not there"):
+    monkeypatch.setattr(ray_engine, "_sizes", lambda works: {absent: 7})
+    with pytest.raises(ClusterError, match=said):
         RayEngine(settings, RaySettings())([work], None)
 
 
@@ -250,10 +254,20 @@ def test_a_worker_of_either_kind_says_what_its_node_lacks(tmp_path):
     settings = with_checkpoint(
         load_settings(sample_project(tmp_path / "project")), tmp_path / "mine.pt"
     )
+    sizes = {recording: 0}
     with pytest.raises(NodeLacksError, match=r"encoder stub: .*mine\.pt"):
-        EmbeddingWorker(settings).work([{"stub": segments(recording)}])
+        EmbeddingWorker(settings, sizes).work([{"stub": segments(recording)}])
     with pytest.raises(NodeLacksError, match=r"encoder stub: .*mine\.pt"):
         TextWorker(settings, "stub").work([{"key": "a text"}])
+
+
+def test_a_worker_does_not_embed_another_recording_than_the_one_that_was_meant(tmp_path):
+    settings = load_settings(sample_project(tmp_path / "project"))
+    (tmp_path / "a.wav").write_bytes(b"half")
+    with pytest.raises(NodeLacksError, match=r"a\.wav has 4 bytes there and 8 where the graph"):
+        EmbeddingWorker(settings, {tmp_path / "a.wav": 8}).work(
+            [{"stub": segments(tmp_path / "a.wav")}]
+        )
 
 
 def test_a_file_that_a_node_lacks_is_told_whatever_its_error_knows():

@@ -130,7 +130,7 @@ def test_a_recording_that_cant_be_read_leaves_the_others_and_is_tried_again(kitc
 def test_what_nobody_survived_working_at_is_named_and_tried_again(
     kitchen, monkeypatch, step, module
 ):
-    def spread(work, tasks):
+    def spread(work, tasks, check):
         for task, result in on_threads(work, tasks):
             yield task, Lost("the process ended") if task[0] == "P01_01" else result
 

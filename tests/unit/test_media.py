@@ -1,6 +1,7 @@
 """Recordings found, probed, decoded and cut (resources/media)."""
 
 import errno
+import os
 from pathlib import Path
 
 import av
@@ -14,12 +15,13 @@ from hypothesis import strategies as st
 from support.media_files import RATE, noise, truncate, write_audio, write_video
 
 from resources.media import chunks, inventory
-from resources.media.addresses import content_hash
+from resources.media.addresses import content_hash, stat_of
 from resources.media.decoding import MediaError, open_audio
 from resources.media.inventory import probe, scan
 from resources.media.locating import MediaPattern, MediaPatternError, find_recordings
 from resources.media.loudness import SpansOf, measure, measure_all
 from resources.media.segments import read_segments
+from resources.parallel import NodeLacksError
 
 
 def whole(path: Path) -> np.ndarray:
@@ -279,6 +281,77 @@ def test_a_recording_that_changed_since_its_scan_is_not_measured(tmp_path):
 
 
 # --------------------------------------------------------------------------------- locating
+
+
+# ---------------------------------------------------------------------------- on other machines
+
+
+def on_a_node(path, other):
+    """A spread over a node that has other files (name: bytes, or None) in place of a folder's."""
+    own = {file.name: (file.read_bytes(), file.stat()) for file in path.iterdir()}
+
+    def spread(work, tasks, check):
+        for task in tasks:
+            for name, content in other.items():
+                (path / name).unlink() if content is None else (path / name).write_bytes(content)
+            try:
+                check(task)
+                made = work(task)
+            finally:
+                for name, (content, stat) in own.items():
+                    (path / name).write_bytes(content)
+                    os.utime(path / name, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            yield task, made
+
+    return spread
+
+
+@pytest.fixture(params=["file", "chunks"])
+def there(request, tmp_path):
+    """A recording in a folder of its own, as a file or as chunks: its address and its files."""
+    folder = tmp_path / "there"
+    folder.mkdir()
+    if request.param == "file":
+        path = write_audio(folder / "a.wav", noise(2.0))
+        return path, {path.name: path.read_bytes()}
+    names = [write_audio(folder / f"{number}.wav", noise(1.0)).name for number in range(2)]
+    return folder / "{chunk}.wav", {name: (folder / name).read_bytes() for name in names}
+
+
+def test_a_recording_that_a_node_lacks_or_has_half_is_no_verdict(there, tmp_path):
+    path, files = there
+    *_, last = files
+    spans = {"a": SpansOf(path, content_hash(path), [(0.0, 0.5)])}
+    for other, said in (
+        (dict.fromkeys(files), "is not there"),
+        ({last: files[last][:100]}, "half a copy"),
+    ):
+        spread = on_a_node(path.parent, other)
+        with pytest.raises(NodeLacksError, match=said):
+            scan({"a": path}, tmp_path / "cache", spread=spread)
+        with pytest.raises(NodeLacksError, match=said):
+            measure_all(spans, tmp_path / "cache", spread=spread)
+
+
+def test_a_node_s_copy_of_another_time_is_remembered_as_this_machine_s(there, tmp_path):
+    path, files = there
+    asked = []
+
+    def spread(work, tasks, check):
+        asked.extend(task.video_id for task in tasks)
+        yield from on_a_node(path.parent, files)(work, tasks, check)
+
+    first = scan({"a": path}, tmp_path / "cache", spread=spread)
+    assert first["a"].content_hash == content_hash(path)
+    assert scan({"a": path}, tmp_path / "cache", spread=spread) == first
+    assert asked == ["a"]
+
+
+def test_chunks_of_which_none_is_there_are_not_there(tmp_path):
+    path = tmp_path / "uid" / "{chunk}.flac"
+    with pytest.raises(FileNotFoundError, match="uid"):
+        stat_of(path)
+    assert scan({"a": path}, tmp_path)["a"].probe.reason == inventory.UNREADABLE
 
 
 def test_patterns_find_files_in_order_of_preference(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from support.fake_ray import PENDING, FakeRay
 
 from resources.media.decoding import MediaError
-from resources.parallel import Lost
-from resources.ray_cluster import ClusterError, FunctionWorker, NodeLacksError, _Run
+from resources.parallel import Lost, NodeLacksError
+from resources.ray_cluster import ClusterError, FunctionWorker, _Run
 from resources.settings import RaySettings
 
 pytestmark = pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
