@@ -40,14 +40,14 @@ def show_prompt(
     limit: Annotated[int, typer.Option(min=1, help="How many texts a benchmark.")] = 3,
 ) -> None:
     """Render the very messages that would be sent."""
-    from assets.descriptions.few_shot import FewShotError
+    from assets.descriptions.asking import AskedError
 
     settings = read_settings(config)
     prompt = _find(settings, variant)
     for asked in _asked(settings, benchmark):
         try:
             questions = asked.questions(prompt)[:limit]
-        except FewShotError as error:
+        except AskedError as error:
             raise stop(str(error)) from error
         if not questions:
             console.print(f"{variant} is not for {asked.benchmark}.")

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.assets import questions
 from assets.descriptions.asking import Asked, AskedError, read_asked
 from assets.descriptions.planning import PlanRow, Price, total_price
@@ -91,7 +92,10 @@ def asked_now(settings: Settings, benchmark: str) -> Asked:
         AskedError: a file can't be used.
     """
     stage = Stage(settings, benchmark)
-    current = questions.is_current(stage)
+    try:
+        current = questions.is_current(stage)
+    except AnnotationError as error:
+        raise AskedError(str(error)) from error
     return read_asked(settings, benchmark, stage.table(QUESTIONS) if current else None)
 
 

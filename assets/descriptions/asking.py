@@ -69,8 +69,15 @@ class Asked:
     published: frozenset[str]
 
     def questions(self, prompt: Prompt) -> list[Question]:
-        """A prompt's question about each text."""
-        return prompt_questions(self.benchmark, self.texts, prompt, self.pool)
+        """A prompt's question about each text.
+
+        Raises:
+            AskedError: it wants more few-shot examples than there are.
+        """
+        try:
+            return prompt_questions(self.benchmark, self.texts, prompt, self.pool)
+        except FewShotError as error:
+            raise AskedError(str(error)) from error
 
     def question_keys(self) -> list[str]:
         """The keys of all questions of all prompts."""
@@ -83,6 +90,7 @@ class Asked:
             ledger: where known answers are; None where they are recorded.
 
         Raises:
+            AskedError: a prompt wants more few-shot examples than there are.
             LanguageModelError: recorded answers or price list can't be read.
         """
         chosen = self.settings.language_model
@@ -93,15 +101,18 @@ class Asked:
             known = InLedger(ledger, chosen, load_prices(chosen.prices))
         else:
             return []
-        return plan_benchmark(
-            self.benchmark,
-            self.texts,
-            self.prompts,
-            self.pool,
-            self.visual_words,
-            known,
-            self._before(),
-        )
+        try:
+            return plan_benchmark(
+                self.benchmark,
+                self.texts,
+                self.prompts,
+                self.pool,
+                self.visual_words,
+                known,
+                self._before(),
+            )
+        except FewShotError as error:
+            raise AskedError(str(error)) from error
 
     def _before(self) -> dict[str, Before]:
         """What the last run left, by the purpose of prompts."""

@@ -1,14 +1,19 @@
 """What the sensor spends unasked, and what it says where that would be too much."""
 
+from types import SimpleNamespace
+
 import dagster as dg
 import pytest
 import yaml
+from support.asked_project import BENCHMARK, AskedProject
+from support.prompt_files import DESCRIBE
 from support.sample_project import sample_project
 
-from assets.benchmarks.adapters import read_annotations
+from assets.benchmarks.adapters import read_annotations, source_version
 from assets.descriptions.asking import read_asked
 from pipelines import spending
 from pipelines.automation import TaggedProject, ask
+from pipelines.spending import Allowance, allow
 from resources.config_file import load_settings
 from resources.sample import write_sample
 
@@ -108,6 +113,30 @@ def test_questions_that_fail_the_filters_are_not_planned_once_that_is_known(paid
     filtered = annotations.questions.assign(usable=annotations.questions["text"] != first)
     some = read_asked(settings, "ego_mcq", filtered)
     assert set(every.texts["text"]) - set(some.texts["text"]) == {first}
+
+
+def test_files_that_are_wrong_stop_their_own_run_and_no_other(tmp_path, monkeypatch):
+    """A run says best what is wrong, and stops before it asks anything."""
+    monkeypatch.setattr(spending, "_planned", {})
+    server = SimpleNamespace(url="http://127.0.0.1:9/v1")
+    project = AskedProject(tmp_path, server, ["cut onion"])
+    settings = project.settings
+    assert allow(settings, BENCHMARK, "as it was").usd == 1.0
+
+    wants_three = {"examples": {"count": 3}}
+    system, user = DESCRIBE["messages"]
+    shown = {**system, "content": "{% for e in examples %}{{ e.audio_caption }}{% endfor %}"}
+    project.write_prompt(messages=[{**shown}, user], **wants_three)
+    assert allow(settings, BENCHMARK, "too few examples") == Allowance(usd=1.0)
+    said = project.command("plan", expect=2)
+    assert "3 few-shot examples are wanted and the pool keeps 0" in " ".join(said.split())
+
+    project.write_prompt()
+    (project.folder / "own.csv").unlink()
+    stored = SimpleNamespace(is_current=lambda stage: source_version(settings, BENCHMARK))
+    monkeypatch.setattr(spending, "questions", stored)
+    assert allow(settings, BENCHMARK, "no annotations") == Allowance(usd=1.0)
+    assert "own.csv: no such file" in " ".join(project.command("plan", expect=2).split())
 
 
 def test_recorded_answers_cost_nothing(paid):
