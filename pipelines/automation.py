@@ -14,7 +14,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
-from assets.reports.assets import is_whole
+from assets.reports.assets import is_whole, outdated_tables
 from pipelines.history import keep_connections
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
@@ -29,6 +29,8 @@ INPUTS_TAG = "sound_approach/inputs"
 """The fingerprint of what a run read when it started."""
 ASKED_TAG = "sound_approach/asked_for"
 """The fingerprint for which the sensor asked for a run."""
+CHANGED_TAG = "sound_approach/changed_meanwhile"
+"""On a run during which its inputs were edited, edited back or not: it may have read either."""
 BUDGET_TAG = "sound_approach/budget_usd"
 """What a run may spend on answers at most: set by the sensor, or by hand in the launchpad."""
 PAID_TAG = "sound_approach/paid_before_usd"
@@ -44,6 +46,7 @@ class TaggedProject(ProjectConfig):
     """The config resource; through it each run says that it is alive, and what it starts from."""
 
     _bound_usd: float | None = PrivateAttr(default=None)
+    _started_from: str | None = PrivateAttr(default=None)
 
     def settings(self) -> Settings:
         """The config as it is now, under the bound that the run's tag sets."""
@@ -61,9 +64,27 @@ class TaggedProject(ProjectConfig):
         keep_connections()
         register(settings)
         benchmark = run.tags.get(PARTITION_TAG)
+        self._started_from = None
         if benchmark and run.job_name == REFRESH and is_whole(run):
-            tags = {INPUTS_TAG: fingerprint(settings, benchmark)}
-            context.instance.add_run_tags(run.run_id, tags)
+            self._started_from = fingerprint(settings, benchmark)
+            context.instance.add_run_tags(run.run_id, {INPUTS_TAG: self._started_from})
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Tag the run if its inputs were edited while it went on: before its end is reported."""
+        if context.run is None or context.instance is None or self._started_from is None:
+            return
+        if self._changed_meanwhile(context.run.tags[PARTITION_TAG]):
+            context.instance.add_run_tags(context.run.run_id, {CHANGED_TAG: "yes"})
+
+    def _changed_meanwhile(self, benchmark: str) -> bool:
+        """Whether inputs are other ones than at the start, or were while a table was made."""
+        try:
+            settings = self.settings()
+            if fingerprint(settings, benchmark) != self._started_from:
+                return True
+            return bool(outdated_tables(settings, benchmark))
+        except (ValueError, OSError):  # a file can't be read: the run, which needs it, says why
+            return True
 
 
 def _usd(tag: str) -> float:
@@ -113,18 +134,30 @@ def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
     """Whether to start a run, given the last ones, newest first; all are finished."""
     if not runs:
         return True, "never run"
-    same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
-    if same[0] and runs[0].is_success:
+    if runs[0].is_success and _is_made_from(runs[0], wanted):
         return False, NOTHING_CHANGED
+    why_not = _reason_to_wait(runs, wanted)
+    return why_not is None, why_not or "inputs have changed"
+
+
+def _is_made_from(run: dg.DagsterRun, wanted: str) -> bool:
+    return run.tags.get(INPUTS_TAG) == wanted and CHANGED_TAG not in run.tags
+
+
+def _reason_to_wait(runs: list[dg.DagsterRun], wanted: str) -> str | None:
+    """Why another run for the same would be in vain; None if it would not."""
+    same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
     if same[0] and runs[0].status == dg.DagsterRunStatus.CANCELED:
-        return False, "cancelled by a person: waiting for a change"
+        return "cancelled by a person: waiting for a change"
     failed = [run.status == dg.DagsterRunStatus.FAILURE for run in runs]
     if len(runs) == FAILURES_BEFORE_WAITING and all(same) and all(failed):
-        return False, f"failed {len(runs)} times (last: {runs[0].run_id}): waiting for a change"
-    in_vain = [run.is_success and run.tags.get(ASKED_TAG) == wanted for run in runs]
-    if len(runs) > 1 and all(in_vain[:2]) and not any(same[:2]):
-        return False, "runs see other inputs than these definitions do: reload definitions"
-    return True, "inputs have changed"
+        return f"failed {len(runs)} times (last: {runs[0].run_id}): waiting for a change"
+    last = [run for run in runs[:2] if run.is_success and run.tags.get(ASKED_TAG) == wanted]
+    if len(last) < 2 or any(_is_made_from(run, wanted) for run in last):
+        return None
+    if same[0]:
+        return "inputs changed during two runs for the same: waiting for a change"
+    return "runs see other inputs than these definitions do: reload definitions"
 
 
 def _paid_before(runs: list[dg.DagsterRun], wanted: str) -> tuple[float, ...]:

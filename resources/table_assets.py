@@ -355,6 +355,15 @@ class TableAsset:
         """Whether the stored tables are what would be made now."""
         return bool(self._current(stage, self._made_from(stage)))
 
+    def is_outdated(self, stage: Stage) -> bool:
+        """Whether a stored table was made from something else than what is there now.
+
+        Of one that is known to lack rows nothing is told: it is made again in any case.
+        """
+        made_from = self._made_from(stage)
+        stored = (stage.lake.stamp(model, stage.benchmark) for model in self.models)
+        return any(stamp and stamp.made_from not in ("", made_from) for stamp in stored)
+
     def _current(self, stage: Stage, made_from: str) -> list[Stamp]:
         """The stored tables' stamps, if all of them were made from this; none otherwise."""
         stored = (stage.lake.stamp(model, stage.benchmark) for model in self.models)

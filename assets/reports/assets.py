@@ -194,14 +194,21 @@ def is_whole(run: dg.DagsterRun) -> bool:
     )
 
 
+def outdated_tables(settings: Settings, benchmark: str) -> list[str]:
+    """A benchmark's stored tables that were made from something else than what is there now."""
+    stage = Stage(settings, benchmark)
+    return [table.models[0].name for table in _MADE_FROM_FILES if table.is_outdated(stage)]
+
+
 def _is_current(settings: Settings, benchmark: str) -> bool:
     stage = Stage(settings, benchmark)
-    tables = [table for table in CHAIN if REQUESTS not in table.models]  # history is never whole
-    if failed_checks(stage, (model for table in tables for model in table.models)):
+    if failed_checks(stage, (model for table in _MADE_FROM_FILES for model in table.models)):
         return False
-    return all(table.is_current(stage) for table in tables)
+    return all(table.is_current(stage) for table in _MADE_FROM_FILES)
 
 
+_MADE_FROM_FILES = [table for table in CHAIN if REQUESTS not in table.models]
+"""All tables but the history of requests, which is never whole."""
 _WHOLE_STEPS = {*(table.models[0].name for table in CHAIN), warehouse.op.name}
 _WHOLE_KEYS = {dg.AssetKey(name) for name in (*TABLES, "warehouse")}
 

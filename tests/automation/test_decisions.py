@@ -4,7 +4,7 @@ import dagster as dg
 import pytest
 
 from pipelines import automation
-from pipelines.automation import ASKED_TAG, INPUTS_TAG, RUNS_LOOKED_AT, decide
+from pipelines.automation import ASKED_TAG, CHANGED_TAG, INPUTS_TAG, RUNS_LOOKED_AT, decide
 from pipelines.jobs import PARTITION_TAG, REFRESH
 
 CANCELED = dg.DagsterRunStatus.CANCELED
@@ -96,6 +96,16 @@ def test_runs_that_see_other_inputs_than_the_sensor_do_not_go_on_for_ever(histor
     decision = history.decision()
     assert not decision.start
     assert "reload definitions" in decision.reason
+    history.wanted = "edited"
+    assert history.decision().start
+
+
+def test_runs_in_which_everything_keeps_changing_do_not_go_on_for_ever(history):
+    tags = {INPUTS_TAG: "first", ASKED_TAG: "first", CHANGED_TAG: "yes"}
+    history.run_tagged(tags)
+    assert history.decision().start
+    history.run_tagged(tags)
+    assert "changed during two runs" in history.decision().reason
     history.wanted = "edited"
     assert history.decision().start
 
