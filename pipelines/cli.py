@@ -36,7 +36,7 @@ from pipelines.terminal import (
 from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings
 
 if TYPE_CHECKING:
-    from pipelines.run import Outcome
+    from pipelines.run import Lacking, Outcome
 
 app = typer.Typer(
     help="Search egocentric video by sound: from annotations to tables that can be defended.",
@@ -67,7 +67,7 @@ def run(
     """Materialize the whole graph; only what changed is computed."""
     settings = read_settings(config, limit)
     names = chosen_benchmarks(settings, benchmark)
-    _stop_at_problems(settings)
+    _check(settings, names)
     os.environ[CONFIG_VARIABLE] = str(settings.config_file)
 
     from pipelines.run import run_benchmarks
@@ -115,22 +115,22 @@ def home(config: ConfigOption = None) -> None:
 
 
 @app.command()
-def validate(config: ConfigOption = None) -> None:
-    """Check config, prompts and every source file; list every problem at once."""
-    from assets.benchmarks.adapters import source_warnings
-
+def validate(config: ConfigOption = None, benchmark: BenchmarkOption = None) -> None:
+    """Check config, prompts, encoders and every source file; list every problem at once."""
     settings = read_settings(config)
-    _stop_at_problems(settings)
-    for warning in source_warnings(settings):
-        console.print(f"[yellow]warning[/] {warning}", soft_wrap=True)
+    _check(settings, chosen_benchmarks(settings, benchmark))
     console.print(f"[green]{settings.config_file}: no problems.[/]", soft_wrap=True)
 
 
-def _stop_at_problems(settings: Settings) -> None:
-    from assets.descriptions.checking import check_files
+def _check(settings: Settings, benchmarks: list[str]) -> None:
+    """Print what deserves a look; problems end the command."""
+    from pipelines.validation import find_problems, only
 
     with console.status("checking files; official ones are fetched once"):
-        problems = check_files(settings)
+        problems, warnings = find_problems(only(settings, benchmarks))
+    for warning in warnings:
+        console.print("[yellow]warning[/] ", end="")
+        console.print(warning, markup=False, highlight=False, soft_wrap=True)
     if problems:
         listed = "\n".join(f"  - {problem}" for problem in problems)
         raise stop(f"{settings.config_file}: {len(problems)} problem(s):\n{listed}")
@@ -150,11 +150,23 @@ def _print_counts(outcomes: list[Outcome]) -> None:
         table.add_section()
     console.print(table)
     for outcome in outcomes:
-        for name, reasons in outcome.lacking.items():
-            why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
-            console.print(f"{outcome.benchmark}: {name} without an answer: {why}")
+        for name, lacking in outcome.lacking.items():
+            _print_lacking(f"{outcome.benchmark}: {name}", lacking)
     computed = sum(outcome.computed for outcome in outcomes)
     console.print(f"{computed:,} rows were computed." if computed else "Nothing was recomputed.")
+
+
+def _print_lacking(what: str, lacking: Lacking) -> None:
+    """How many rows have no answer, why, and what brings them one."""
+    why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(lacking.reasons.items()))
+    said = [f"{what} without an answer: {why}"]
+    if lacking.first:
+        said.append(f"  the first: {lacking.first}")
+    if lacking.not_asked:
+        said.append(f"  {lacking.not_asked:,} are still to be asked: run again")
+    if lacking.quarantined:
+        said.append(f"  {lacking.quarantined:,} are in quarantine: `sound-approach retry` opens it")
+    console.print("\n".join(said), markup=False, highlight=False, soft_wrap=True)
 
 
 def _cells(counts: Counter[str]) -> list[str]:
@@ -165,7 +177,7 @@ def _cells(counts: Counter[str]) -> list[str]:
 
 def _print_results(settings: Settings) -> None:
     """A table a benchmark and encoder, narrow enough for any terminal; then where things lie."""
-    from assets.reports.tables import HEADINGS, LEGEND, result_rows
+    from assets.reports.tables import HEADINGS, LEGEND, left_out_encoders, result_rows
 
     rows = result_rows(settings.duckdb_file)
     for benchmark, encoder in dict.fromkeys((row.benchmark, row.encoder) for row in rows):
@@ -178,6 +190,13 @@ def _print_results(settings: Settings) -> None:
         console.print(table)
         for note in dict.fromkeys(row.note for row in chosen if row.note):
             console.print(note, style="dim")
+    for encoder, why in left_out_encoders(settings.duckdb_file).items():
+        console.print("[yellow]left out[/] ", end="")
+        console.print(f"{encoder}: {why}", markup=False, highlight=False, soft_wrap=True)
+    if not rows:
+        why = "`exclusions` in the DuckDB file lists all that was left out, and why"
+        console.print(f"[red]Nothing was scored.[/] {why}: {settings.duckdb_file}", soft_wrap=True)
+        raise typer.Exit(1)
     console.print(LEGEND, style="dim")
     if settings.sample:
         console.print("The sample shows the plumbing: its numbers speak of the sample only.")

@@ -25,6 +25,23 @@ COUNTED = ("wanted", "reused", "new", "stale", "orphaned", "failed")
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """Rows of one table that have no answer.
+
+    Attributes:
+        reasons: how many, by why.
+        first: the first one's reason in full, where it is known.
+        not_asked: how many a run without a change asks again.
+        quarantined: how many it does not, because their answers were bad.
+    """
+
+    reasons: Counter[str]
+    first: str
+    not_asked: int
+    quarantined: int
+
+
 @dataclass
 class Outcome:
     """What a run did: rows by table and count, or what stopped it.
@@ -32,14 +49,14 @@ class Outcome:
     Attributes:
         benchmark: its partition; of a run without one, the job's name.
         counts: by table.
-        lacking: by table, how many rows have no answer, and why.
+        lacking: by table, what has no answer.
         errors: what stopped it.
         interrupted: whether a person did.
     """
 
     benchmark: str
     counts: dict[str, Counter[str]] = field(default_factory=dict)
-    lacking: dict[str, Counter[str]] = field(default_factory=dict)
+    lacking: dict[str, Lacking] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
     interrupted: bool = False
 
@@ -162,6 +179,14 @@ def _count(outcome: Outcome, materialization: dg.AssetMaterialization) -> None:
         if isinstance(value, dg.IntMetadataValue) and value.value is not None
     }
     outcome.counts[table] = Counter({n: numbers[n] for n in COUNTED if n in numbers})
-    lacking = {n: count for n, count in numbers.items() if n.startswith(LACKING)}
-    if lacking:
-        outcome.lacking[table] = Counter({n[len(LACKING) :]: c for n, c in lacking.items()})
+    reasons = Counter({n[len(LACKING) :]: c for n, c in numbers.items() if n.startswith(LACKING)})
+    if reasons:
+        first = _first_detail(materialization.metadata["lacking"])
+        outcome.lacking[table] = Lacking(
+            reasons, first, numbers["not_asked"], numbers["quarantined"]
+        )
+
+
+def _first_detail(lacking: dg.MetadataValue) -> str:
+    records = lacking.records if isinstance(lacking, dg.TableMetadataValue) else ()
+    return next((str(record.data["detail"]) for record in records), "")

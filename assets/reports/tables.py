@@ -100,6 +100,20 @@ def result_rows(duckdb_file: Path) -> list[ResultRow]:
     return [_row(row) for row in frame.to_dict("records")]
 
 
+def left_out_encoders(duckdb_file: Path) -> dict[str, str]:
+    """By encoder that could not run, why.
+
+    Raises:
+        WarehouseError: the file is not there or can't be read.
+    """
+    found = query(
+        duckdb_file,
+        "SELECT DISTINCT item_id, reason, detail FROM exclusions WHERE item_kind = 'encoder' "
+        "ORDER BY ALL",
+    )
+    return {str(row.item_id): f"{row.reason}: {row.detail}" for row in found.itertuples()}
+
+
 def _row(row: dict[Any, Any]) -> ResultRow:
     return ResultRow(
         benchmark=row["benchmark"],

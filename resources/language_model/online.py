@@ -299,7 +299,8 @@ class _Run:
             return Problem("timeout", f"no answer in {self.settings.timeout_s} s"), {}, None
         except openai.APIConnectionError as error:
             cause = error.__cause__ or error
-            detail = redact(f"{type(cause).__name__}: {cause}", self.settings)
+            what = f"{server_url(self.settings)}: {type(cause).__name__}: {cause}"
+            detail = redact(what, self.settings)
             return Problem("connection", detail), {}, None
         self.sender.pace.heed(response.headers)
         return None, response.headers, redact(response.text, self.settings)
