@@ -24,6 +24,7 @@ from assets.benchmarks.adapters import (
 )
 from assets.benchmarks.clips import build_clips
 from assets.benchmarks.exclusions import benchmark_exclusions
+from assets.benchmarks.queries import build_captions
 from assets.benchmarks.questions import build_questions
 from assets.benchmarks.recordings import media_inventory
 from resources.media import inventory
@@ -37,7 +38,16 @@ def tables(settings, benchmark="epic_mir"):
     clips = build_clips(settings, annotations, media)
     questions = build_questions(settings, annotations, clips)
     exclusions = benchmark_exclusions(annotations, media, clips, questions)
+    assert_every_item_of_the_files_has_its_row(annotations, media, clips, questions)
     return media.set_index("video_id"), clips.set_index("clip_id"), exclusions
+
+
+def assert_every_item_of_the_files_has_its_row(annotations, media, clips, questions):
+    assert sorted(clips["clip_id"]) == sorted(annotations.clips["clip_id"])
+    assert sorted(media["video_id"]) == sorted(annotations.clips["video_id"].unique())
+    assert sorted(questions["question_id"]) == sorted(annotations.questions["question_id"])
+    captions = build_captions(annotations)
+    assert sorted(captions["caption_id"]) == sorted(annotations.captions["caption_id"])
 
 
 def assert_sums_add_up(media, clips, exclusions):
