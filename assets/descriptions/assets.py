@@ -80,6 +80,7 @@ def _sound_words(stage: Stage) -> tuple[str, ...]:
 
 
 def _pool(stage: Stage) -> Any:
+    fetch_few_shot_files(stage.settings, stage.progress("bytes"))
     files = [*stage.settings.few_shot.audiocaps, *stage.settings.few_shot.kinetics]
     pool = stage.settings.few_shot.model_dump(mode="json")
     return [pool, [content_hash(file) for file in files if file.exists()], _visual_words(stage)]
@@ -168,7 +169,6 @@ def _spent(spent: Spent) -> dict[str, Any]:
 @table_asset(FEW_SHOT_EXAMPLES, code_version="1", version=_pool)
 def few_shot_examples(stage: Stage) -> pd.DataFrame:
     """The overlap of Kinetics and AudioCaps: clips described by eye and by ear."""
-    fetch_few_shot_files(stage.settings, stage.progress("bytes"))
     return build_few_shot_examples(stage.settings.few_shot, _visual_words(stage))
 
 

@@ -14,12 +14,14 @@ from support.real_data import real_data
 from assets.benchmarks import ego_mcq, epic_mir
 from assets.benchmarks import epic_sounds as epic_sounds_adapter
 from assets.benchmarks.adapters import check_sources, read_annotations
+from assets.descriptions.assets import few_shot_examples
 from assets.descriptions.few_shot import AUDIOCAPS_COLUMNS, KINETICS_COLUMNS
 from resources import downloads, sources
 from resources.config_file import load_settings
 from resources.downloads import DownloadError, download
 from resources.settings import OFFICIAL_POOL, PROJECT_ROOT
 from resources.sources import SOURCES, Source, SourceError, ensure, source_at
+from resources.table_assets import Stage
 
 CONTENT = bytes(range(256)) * 4096
 CLOTHO = "clotho/clotho_captions_evaluation.csv"
@@ -256,6 +258,21 @@ def test_an_official_list_that_is_none_is_refused(server, tmp_path, monkeypatch)
     monkeypatch.setattr(sources, "SOURCES", (entry,))
     with pytest.raises(DownloadError, match="has no column label"):
         ensure(tmp_path / "sources" / entry.path, tmp_path)
+
+
+def test_the_pool_has_the_same_version_before_and_after_it_is_fetched(
+    server, tmp_path, monkeypatch
+):
+    """Else the table would be made twice of the same files."""
+    server.content = b"label,youtube_id,time_start,time_end,start_time,caption\n"
+    paths = [path for named in OFFICIAL_POOL.values() for path in named]
+    listed = tuple(Source(path, server.url, None, "ours") for path in paths)
+    monkeypatch.setattr(sources, "SOURCES", listed)
+    official = {"audiocaps": "official", "kinetics": "official"}
+    settings = settings_for(tmp_path, {"epic_mir": {}}, few_shot=official)
+    first = few_shot_examples.version(Stage(settings, ""))
+    assert len(server.ranges) == len(paths)
+    assert few_shot_examples.version(Stage(settings, "")) == first
 
 
 def test_a_config_without_paths_uses_the_official_files(tmp_path):
