@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeVar
-from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 T = TypeVar("T")
@@ -74,10 +73,7 @@ class Folder(Protocol):
 
 def open_folder(address: Address) -> Folder:
     """The folder at a path or URL; it need not exist yet."""
-    if isinstance(address, Path):
-        return _Local(address)
-    parts = urlsplit(address)
-    return _Local(Path(parts.path)) if parts.scheme == "file" else _Remote(address)
+    return _Local(address) if isinstance(address, Path) else _Remote(address)
 
 
 class _Local:
@@ -239,9 +235,9 @@ def _tag(file: Any) -> str:
 @lru_cache
 def _connect(url: str) -> tuple[Any, str]:
     """The store that a URL names, and the folder in it; one connection pool a URL."""
-    from pyarrow.fs import FileSystem, S3FileSystem
+    from pyarrow.fs import FileSystem
 
+    if url.startswith("s3:"):  # small objects in one request
+        url += f"{'&' if '?' in url else '?'}allow_delayed_open=true"
     store, root = FileSystem.from_uri(url)
-    if isinstance(store, S3FileSystem):  # small objects in one request, which a URL can't ask for
-        store = S3FileSystem(**dict(parse_qsl(urlsplit(url).query)), allow_delayed_open=True)
     return store, root.rstrip("/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -45,18 +45,39 @@ def _database_address(url: str) -> str:
     return url
 
 
+# fmt: off
+_OPTIONS = {
+    # Amazon's
+    "region", "scheme", "endpoint_override", "allow_bucket_creation", "allow_bucket_deletion",
+    "smart_defaults", "tls_ca_file_path", "tls_ca_dir_path", "tls_verify_certificates",
+    # Google's
+    "project_id", "retry_limit_seconds",
+    # Microsoft's
+    "blob_storage_authority", "dfs_storage_authority", "enable_tls", "background_writes",
+    "credential_kind", "tenant_id", "client_id",
+    # Hadoop's
+    "user", "replication", "buffer_size", "default_block_size",
+}
+# fmt: on
+"""What `pyarrow.fs` takes in a URL, without its keys, tokens and signatures."""
+
+
 def _folder_address(value: Any, info: ValidationInfo) -> Any:
     """A URL as it is, if it holds no secret; a path from the config's base folder."""
     if not isinstance(value, str) or "://" not in value:
         base = (info.context or {}).get("base", "")
         return Path(base, Path(value).expanduser()) if isinstance(value, str) else value
     parts = urlsplit(value)
-    options = {name.lower() for name, _ in parse_qsl(parts.query)}
-    if parts.password is not None or options & {"access_key", "secret_key", "session_token"}:
+    if parts.scheme == "file":
+        return Path(unquote(parts.path))
+    options = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if parts.password is not None or options - _OPTIONS:
         raise PydanticCustomError(
             SECRET,
-            "no key belongs in a file: leave it out of the URL, and set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY (or what else the store's library reads) in the environment",
+            "no key belongs in a file, and options of a URL are {known} only: leave all others "
+            "out, and set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (or what else the store's "
+            "library reads) in the environment",
+            {"known": ", ".join(sorted(_OPTIONS))},
         )
     return value
 

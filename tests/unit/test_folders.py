@@ -1,13 +1,17 @@
 """Folders on disk and in an object store: whole files, seen as they were until replaced."""
 
 import multiprocessing
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pyarrow import fs
 from support.s3 import s3_server
+from support.sample_project import sample_project
 
 from resources.config_file import SettingsError, load_settings
-from resources.folders import FolderError, open_folder
+from resources.folders import FolderError, _connect, open_folder
 from resources.lake import Lake, Stamp
 from resources.table_model import TableError
 from resources.tables import CLIPS, PROMPTS
@@ -26,12 +30,12 @@ def server():
         yield running
 
 
-@pytest.fixture(params=["disk", "file url", "s3"])
+@pytest.fixture(params=["disk", "s3"])
 def address(request, tmp_path):
     """Where a folder lies, empty for each test."""
     if request.param == "s3":
         return request.getfixturevalue("server").url(f"tests/{tmp_path.name}")
-    return tmp_path / "folder" if request.param == "disk" else f"file://{tmp_path}/folder"
+    return tmp_path / "folder"
 
 
 def put(folder, name, content):
@@ -152,9 +156,31 @@ def test_two_processes_add_vectors_and_merge_at_once(address):
     assert len(store.folder.sizes()) < 64
 
 
+def test_a_store_is_opened_as_its_url_says():
+    url = "s3://bucket/p?region=eu-west-1&allow_bucket_creation=false&smart_defaults=legacy"
+    _, (options,) = _connect(url)[0].__reduce__()
+    assert options["region"] == "eu-west-1"
+    assert (options["allow_bucket_creation"], options["allow_delayed_open"]) == (False, True)
+
+
+def test_a_region_that_the_store_told_by_itself_is_kept(monkeypatch):
+    found = fs.S3FileSystem(region="eu-west-3", access_key="a", secret_key="b")
+    asked = []
+    store = SimpleNamespace(from_uri=lambda url: asked.append(url) or (found, "elsewhere/p"))
+    monkeypatch.setattr(fs, "FileSystem", store)
+    assert _connect("s3://elsewhere/p") == (found, "elsewhere/p")
+    assert asked == ["s3://elsewhere/p?allow_delayed_open=true"]
+
+
 @pytest.mark.parametrize("key", ["lake", "vectors"])
 @pytest.mark.parametrize(
-    "url", ["s3://me:my-secret@bucket/lake", "s3://bucket/lake?secret_key=my-secret"]
+    "url",
+    [
+        "s3://me:my-secret@bucket/lake",
+        "s3://bucket/lake?secret_key=my-secret",
+        "abfs://c@acc.dfs.core.windows.net/x?client_id=c&client_secret=my-secret",
+        "abfs://c@acc.dfs.core.windows.net/x?sv=2024-01-01&sig=my-secret",
+    ],
 )
 def test_a_config_takes_no_key(tmp_path, key, url):
     config = tmp_path / "mine.yaml"
@@ -162,3 +188,17 @@ def test_a_config_takes_no_key(tmp_path, key, url):
     with pytest.raises(SettingsError, match=f"{key}: no key belongs in a file") as caught:
         load_settings(config)
     assert "my-secret" not in str(caught.value)
+
+
+def test_a_config_takes_the_options_of_a_store_and_a_folder_as_a_url(tmp_path):
+    config = sample_project(tmp_path / "project")
+    given = "s3://bucket/lake?region=eu-west-1&scheme=http&endpoint_override=localhost:9000"
+    others = config.read_text()
+    config.write_text(f"{others}\nlake: {given}\nvectors: file:///shared%20disk/vectors\n")
+    settings = load_settings(config)
+    assert settings.lake_dir == given
+    assert settings.vectors_dir == Path("/shared disk/vectors")
+    config.write_text(f"{others}\nlake: file:///shared/lake\n")
+    lake = Lake(load_settings(config).lake_dir)
+    assert not lake.is_remote
+    assert lake.path(PROMPTS) == Path("/shared/lake/prompts/all.parquet")
