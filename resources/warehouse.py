@@ -125,19 +125,20 @@ def publish(
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f".{target.name}.lock")):
         shared = SharedCopy(lake.folder, target, _version) if lake.is_remote else None
-        if shared:
-            shared.fetch()
-        published = _published(target)
-        plan = _plan(lake, models, checks, published, benchmarks, refreshed)
-        changed = published != plan.parts
-        if not changed:
-            rows = _counted(target)
-        else:
-            with _aside(target) as temporary:
-                rows = _build(temporary, lake, plan, target)
-                _swap(temporary, target)
-        if shared:
-            shared.put()
+        changed = is_shared = False
+        while not is_shared:
+            if shared:
+                shared.fetch()
+            published = _published(target)
+            plan = _plan(lake, models, checks, published, benchmarks, refreshed)
+            if published == plan.parts:
+                rows = _counted(target)
+            else:
+                changed = True
+                with _aside(target) as temporary:
+                    rows = _build(temporary, lake, plan, target)
+                    _swap(temporary, target)
+            is_shared = not shared or shared.put()
     return Publication(target, _hash(repr(plan.parts)), changed, rows, plan.waiting)
 
 
