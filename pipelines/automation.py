@@ -109,12 +109,14 @@ class Decision:
         wanted: the fingerprint of what is wanted now.
         paid_before: what the ledger had paid before each of the last runs that the sensor asked
             for and that wanted the same, newest first.
+        untagged: the newest run, where it was cancelled before it came to say what it starts from.
     """
 
     start: bool
     reason: str
     wanted: str = ""
     paid_before: tuple[float, ...] = ()
+    untagged: str | None = None
 
 
 def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> Decision:
@@ -127,7 +129,8 @@ def decide(instance: dg.DagsterInstance, settings: Settings, benchmark: str) -> 
         return Decision(False, "a run is under way")
     wanted = fingerprint(settings, benchmark)
     judged = _judge(runs[:FAILURES_BEFORE_WAITING], wanted)
-    return Decision(*judged, wanted, _paid_before(runs, wanted))
+    untagged = next((run.run_id for run in runs[:1] if _is_cancelled_untagged(run)), None)
+    return Decision(*judged, wanted, _paid_before(runs, wanted), untagged)
 
 
 def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
@@ -140,22 +143,27 @@ def _judge(runs: list[dg.DagsterRun], wanted: str) -> tuple[bool, str]:
     return why_not is None, why_not or "inputs have changed"
 
 
+def _is_cancelled_untagged(run: dg.DagsterRun) -> bool:
+    return run.status == dg.DagsterRunStatus.CANCELED and INPUTS_TAG not in run.tags
+
+
 def _is_made_from(run: dg.DagsterRun, wanted: str) -> bool:
     return run.tags.get(INPUTS_TAG) == wanted and CHANGED_TAG not in run.tags
 
 
 def _reason_to_wait(runs: list[dg.DagsterRun], wanted: str) -> str | None:
     """Why another run for the same would be in vain; None if it would not."""
-    same = [run.tags.get(INPUTS_TAG) == wanted for run in runs]
-    if same[0] and runs[0].status == dg.DagsterRunStatus.CANCELED:
+    for_the_same = [wanted in (run.tags.get(INPUTS_TAG), run.tags.get(ASKED_TAG)) for run in runs]
+    cancelled = runs[0].status == dg.DagsterRunStatus.CANCELED
+    if (cancelled and for_the_same[0]) or _is_cancelled_untagged(runs[0]):
         return "cancelled by a person: waiting for a change"
     failed = [run.status == dg.DagsterRunStatus.FAILURE for run in runs]
-    if len(runs) == FAILURES_BEFORE_WAITING and all(same) and all(failed):
+    if len(runs) == FAILURES_BEFORE_WAITING and all(for_the_same) and all(failed):
         return f"failed {len(runs)} times (last: {runs[0].run_id}): waiting for a change"
     last = [run for run in runs[:2] if run.is_success and run.tags.get(ASKED_TAG) == wanted]
     if len(last) < 2 or any(_is_made_from(run, wanted) for run in last):
         return None
-    if same[0]:
+    if runs[0].tags.get(INPUTS_TAG) == wanted:
         return "inputs changed during two runs for the same: waiting for a change"
     return "runs see other inputs than these definitions do: reload definitions"
 
@@ -186,6 +194,8 @@ def ask(
     for benchmark in benchmarks:
         if benchmark in settings.benchmarks:
             decision = decide(instance, settings, benchmark)
+            if decision.untagged:  # so that the next change is seen as one
+                instance.add_run_tags(decision.untagged, {INPUTS_TAG: decision.wanted})
             if not decision.start:
                 notes.append(f"{benchmark}: {decision.reason}")
                 continue

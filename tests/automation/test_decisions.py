@@ -1,10 +1,21 @@
 """What the sensor decides, given the runs there have been and what is wanted now."""
 
+from types import SimpleNamespace
+
 import dagster as dg
 import pytest
+from support.asked_project import BENCHMARK, AskedProject
 
 from pipelines import automation
-from pipelines.automation import ASKED_TAG, CHANGED_TAG, INPUTS_TAG, RUNS_LOOKED_AT, decide
+from pipelines.automation import (
+    ASKED_TAG,
+    CHANGED_TAG,
+    INPUTS_TAG,
+    RUNS_LOOKED_AT,
+    TaggedProject,
+    ask,
+    decide,
+)
 from pipelines.jobs import PARTITION_TAG, REFRESH
 
 CANCELED = dg.DagsterRunStatus.CANCELED
@@ -110,6 +121,15 @@ def test_runs_in_which_everything_keeps_changing_do_not_go_on_for_ever(history):
     assert history.decision().start
 
 
+def test_failing_runs_that_see_other_inputs_do_not_go_on_for_ever(history):
+    for _ in range(4):
+        assert history.decision().start
+        history.run(FAILURE, asked="first", inputs="what newer code makes of it")
+    assert "failed 4 times" in history.decision().reason
+    history.wanted = "edited"
+    assert history.decision().start
+
+
 def test_one_benchmark_does_not_hold_back_another(history):
     history.run(FAILURE, benchmark="ego_mcq")
     history.run(benchmark="epic_mir")
@@ -122,6 +142,20 @@ def test_a_cancelled_run_waits_for_a_change(history):
     assert not history.decision().start
     history.wanted = "edited"
     assert history.decision().start
+
+
+def test_a_run_cancelled_before_it_began_waits_for_a_change_too(history, tmp_path):
+    """As one that was launched in the UI, and cancelled while it was queued."""
+    project = AskedProject(tmp_path, SimpleNamespace(url="http://127.0.0.1:9/v1"), ["cut onion"])
+    resource = TaggedProject(config_file=str(project.config))
+    history.run(benchmark=BENCHMARK)
+    run = history.run_tagged({}, CANCELED, benchmark=BENCHMARK)
+    for _ in range(2):
+        result = ask(history.instance, resource, (BENCHMARK,))
+        assert "cancelled by a person" in result.skip_reason.skip_message
+    assert history.instance.get_run_by_id(run.run_id).tags[INPUTS_TAG] == "first"
+    history.wanted = "edited"
+    assert ask(history.instance, resource, (BENCHMARK,)).run_requests
 
 
 def test_a_run_under_way_is_waited_for(history):
