@@ -191,7 +191,7 @@ def _print_price(settings: Settings, rows: list[PlanRow]) -> None:
         for found, way in ((price.prompt_tokens, "in"), (price.completion_tokens, "out"))
     )
     console.print(f"In all {questions:,} questions in {price.requests:,} requests: {tokens}.")
-    if price.usd is None:
+    if price.budget_usd is None:
         unknown = sorted({row.model for row in asking if row.price and row.price.usd is None})
         console.print(
             f"The price of {', '.join(unknown)} is unknown: add it to the price list "
@@ -200,7 +200,8 @@ def _print_price(settings: Settings, rows: list[PlanRow]) -> None:
         return
     basis = "as such requests took before" if price.basis == "observed" else "a first guess"
     console.print(f"Price: {show_price(price)} USD ({basis}).")
-    command = f"sound-approach run --config {settings.config_file} --budget {show_budget(price)}"
+    budget = show_budget(price.budget_usd)
+    command = f"sound-approach run --config {settings.config_file} --budget {budget}"
     console.print(f"A budget that covers it: {command}", soft_wrap=True)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.assets import questions
@@ -16,8 +17,9 @@ from assets.descriptions.asking import Asked, AskedError, read_asked
 from assets.descriptions.planning import PlanRow, Price, total_price
 from assets.embeddings.planning import VectorPlan, plan_vectors
 from resources.lake import Lake
+from resources.language_model.ledger import Ledger
 from resources.language_model.prices import PRICES_FILE, show_usd
-from resources.language_model.providers import open_ledger
+from resources.language_model.providers import ledger_of, open_ledger
 from resources.language_model.question import LanguageModelError
 from resources.settings import OpenAISettings, Settings
 from resources.table_assets import Stage
@@ -43,7 +45,7 @@ class Allowance:
 class _Planned:
     """A plan, and for what it was made: the same is not made again."""
 
-    made_for: tuple[str, int, tuple[float, ...]]
+    made_for: tuple[object, ...]
     rows: list[PlanRow]
     paid_usd: float
 
@@ -60,7 +62,8 @@ def allow(
     Args:
         settings: the config; `automation.max_usd_per_change` is the bound, for each benchmark.
         benchmark: its name.
-        wanted: the fingerprint of what is wanted; the same is planned once.
+        wanted: the fingerprint of what is wanted; the same is planned once, until the ledger has
+            more to say.
         paid_before: what the ledger had paid before earlier runs for the same change, newest first.
     """
     chosen = settings.language_model
@@ -68,20 +71,23 @@ def allow(
         return Allowance()
     prices = chosen.prices or PRICES_FILE
     changed = prices.stat().st_mtime_ns if prices.exists() else 0
-    plan = _plan(settings, benchmark, (wanted, changed, paid_before))
+    plan = _plan(settings, benchmark, wanted, changed, paid_before)
     bound = settings.automation.max_usd_per_change
     spent = plan.paid_usd - paid_before[-1] if paid_before else 0.0
     left = max(0.0, bound - spent)
     price = total_price(plan.rows)
     if price.budget_usd is not None and price.budget_usd <= left:
         return Allowance(usd=left, paid_usd=plan.paid_usd)
+    command = f"sound-approach run --config {settings.config_file} --benchmark {benchmark}"
     asked = ", ".join(f"{row.variant}: {row.to_ask:,}" for row in plan.rows if row.to_ask)
+    questions = f"would ask {sum(row.to_ask for row in plan.rows):,} questions ({asked})"
+    if price.budget_usd is None:
+        return Allowance(f"{questions} for an unknown price. {_how_to_price(plan.rows, prices)}")
     earlier = f", of which earlier runs for this change have spent {show_usd(spent)}"
     return Allowance(
-        f"would ask {sum(row.to_ask for row in plan.rows):,} questions ({asked}) for "
-        f"{_in_words(price)}, more than automation.max_usd_per_change allows "
-        f"({show_usd(bound)} USD{earlier if spent else ''}). To approve it: sound-approach run "
-        f"--config {settings.config_file} --benchmark {benchmark} --budget {show_budget(price)}"
+        f"{questions} for {show_price(price)} USD, more than automation.max_usd_per_change allows "
+        f"({show_usd(bound)} USD{earlier if spent else ''}). To approve it: "
+        f"{command} --budget {show_budget(price.budget_usd)}"
     )
 
 
@@ -132,38 +138,43 @@ def show_price(price: Price) -> str:
     return f"{low} to {high}" if float(low) else f"up to {high}"
 
 
-def show_budget(price: Price) -> str:
-    """The budget that covers it, as `--budget` takes it: rounded up, or what stands for it."""
-    if price.budget_usd is None:
-        return "USD"
-    unit = 100 if price.budget_usd >= 0.1 else 10_000
-    return show_usd(math.ceil(price.budget_usd * unit) / unit)
+def show_budget(usd: float) -> str:
+    """A budget that covers so much, as `--budget` takes it: rounded up."""
+    unit = 100 if usd >= 0.1 else 10_000
+    return show_usd(math.ceil(usd * unit) / unit)
 
 
-def _in_words(price: Price) -> str:
-    if price.usd is None:
-        return "an unknown price (add the model to the price list)"
-    return f"{show_price(price)} USD"
+def _how_to_price(rows: Iterable[PlanRow], prices: Path) -> str:
+    """What to write into the price list, without which no bound can be kept."""
+    models = {row.model for row in rows if row.to_ask and row.price and row.price.usd is None}
+    lines = " and ".join(f"`{name}: {{input: 0, output: 0}}`" for name in sorted(models))
+    return (
+        f"To approve it, add under `models:` in {prices} what it costs, in USD per million tokens "
+        f"(0 for a model that costs nothing): {lines}"
+    )
 
 
-def _plan(
-    settings: Settings, benchmark: str, made_for: tuple[str, int, tuple[float, ...]]
-) -> _Planned:
+def _plan(settings: Settings, benchmark: str, *given: object) -> _Planned:
     """The plan, made once for the same; it has no rows if files are wrong.
 
     Then the run may start: it says what is wrong, and stops before it asks anything.
     """
-    known = _planned.get(benchmark)
-    if known and known.made_for == made_for:
-        return known
-    rows: list[PlanRow] = []
-    paid_usd = 0.0
     try:
-        with open_ledger(settings) as ledger:
-            if ledger:
-                paid_usd = ledger.paid_usd()
-                rows = asked_now(settings, benchmark).plan(ledger)
+        with ledger_of(settings) as ledger:
+            paid_usd = ledger.paid_usd()
+            made_for = (*given, paid_usd, ledger.states())
+            known = _planned.get(benchmark)
+            if known is None or known.made_for != made_for:
+                _planned[benchmark] = _Planned(
+                    made_for, _rows(settings, benchmark, ledger), paid_usd
+                )
+            return _planned[benchmark]
+    except LanguageModelError:
+        return _Planned((), [], 0.0)
+
+
+def _rows(settings: Settings, benchmark: str, ledger: Ledger) -> list[PlanRow]:
+    try:
+        return asked_now(settings, benchmark).plan(ledger)
     except (AskedError, LanguageModelError):
-        rows = []
-    _planned[benchmark] = _Planned(made_for, rows, paid_usd)
-    return _planned[benchmark]
+        return []

@@ -82,7 +82,12 @@ def test_a_price_that_is_not_known_is_no_bound_to_keep(paid):
     paid.price()
     requested, said = paid.tick()
     assert requested == set()
-    assert "unknown price" in said
+    for name in paid.models:
+        assert f"in {paid.prices} what it costs" in said
+        assert f"`{name}: {{input: 0, output: 0}}`" in said
+    assert "--budget" not in said
+    paid.price(**{name: {"input": 0, "output": 0} for name in paid.models})
+    assert paid.tick()[0] == set(BENCHMARKS)
 
 
 def test_another_price_list_is_another_plan(paid):

@@ -10,7 +10,8 @@ from pipelines import automation, spending
 from pipelines.automation import BUDGET_TAG, PAID_TAG, TaggedProject, ask
 from resources.language_model.ledger import Ledger
 from resources.language_model.providers import run_budget
-from resources.tables import DESCRIPTION_EXCLUSIONS
+from resources.table_assets import TableAsset
+from resources.tables import DESCRIPTION_EXCLUSIONS, REQUESTS
 
 BOUND = 0.0034
 
@@ -92,6 +93,23 @@ def test_runs_for_the_same_change_share_the_bound(project):
         assert float(last[BUDGET_TAG]) < bound
         assert f"of which earlier runs for this change have spent {spent:.4f}" in tags
         assert f"--benchmark {BENCHMARK} --budget 0.00" in tags
+
+
+def test_what_an_approved_run_paid_is_known_though_it_failed_late(project, monkeypatch):
+    project.write_config(automation={"max_usd_per_change": 0.0})
+    tables = TableAsset.tables
+
+    def full_disk(self, stage):
+        if self.models[0] is REQUESTS:
+            raise OSError("no space left on device")
+        return tables(self, stage)
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert "would ask 60 questions" in tick(project, instance)
+        with monkeypatch.context() as patch:
+            patch.setattr(TableAsset, "tables", full_disk)
+            assert not project.materialize(instance, raise_on_error=False).success
+        assert float(tick(project, instance)[BUDGET_TAG]) == 0.0
 
 
 def test_a_run_keeps_the_smaller_of_both_budgets(project):
