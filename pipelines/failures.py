@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.jobs import PARTITION_TAG, REFRESH
+from resources.config_file import SettingsError
 from resources.failure_hook import tell
 from resources.language_model.server import redact
 from resources.settings import OpenAISettings, Settings
@@ -88,17 +89,31 @@ def tell_of_failure(
     return outcome
 
 
-@dg.run_failure_sensor(
-    name="failure_told",
-    minimum_interval_seconds=TICK_S,
-    default_status=dg.DefaultSensorStatus.RUNNING,
-    description="Tells the command or webhook under `automation.on_failure:` of every run that "
-    "failed and that nobody was watching, once.",
-)
-def failure_told(context: dg.RunFailureSensorContext, project: ProjectConfig) -> dg.SkipReason:
-    """Tell of one failed run; what goes wrong in telling is logged and never raised."""
-    run = context.dagster_run
-    said = context.failure_event.message or "the run failed"
-    outcome = tell_of_failure(context.instance, project.settings(), run, said)
-    context.log.info(f"run {run.run_id}: {outcome or 'nobody is to be told'}")
-    return dg.SkipReason(f"run {run.run_id}: {outcome or 'nobody is to be told'}")
+def failure_told(loaded: Settings) -> dg.SensorDefinition:
+    """The sensor that tells of failed runs, on by default.
+
+    Args:
+        loaded: the config as it was when definitions were loaded. Whom it names is told where the
+            config can't be read now, since a failure is shown to the sensor only once.
+    """
+
+    @dg.run_failure_sensor(
+        name="failure_told",
+        minimum_interval_seconds=TICK_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Tells the command or webhook under `automation.on_failure:` of every run that "
+        "failed and that nobody was watching, once.",
+    )
+    def sensor(context: dg.RunFailureSensorContext, project: ProjectConfig) -> dg.SkipReason:
+        try:
+            settings = project.settings()
+        except SettingsError as error:
+            context.log.warning(f"as the config was when definitions were loaded: {error}")
+            settings = loaded
+        run = context.dagster_run
+        said = context.failure_event.message or "the run failed"
+        outcome = tell_of_failure(context.instance, settings, run, said)
+        context.log.info(f"run {run.run_id}: {outcome or 'nobody is to be told'}")
+        return dg.SkipReason(f"run {run.run_id}: {outcome or 'nobody is to be told'}")
+
+    return sensor

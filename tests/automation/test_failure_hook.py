@@ -74,8 +74,9 @@ class Watched:
         self.folder, self.instance, self.cursor = folder, instance, None
         self.write(hook)
         self.project = ProjectConfig(config_file=str(folder / "mine.yaml"))
+        self.sensor = failure_told(self.project.settings())
         self.repository = dg.Definitions(
-            jobs=[failing], sensors=[failure_told], resources={"project": self.project}
+            jobs=[failing], sensors=[self.sensor], resources={"project": self.project}
         ).get_repository_def()
         self.tick()
 
@@ -102,7 +103,7 @@ class Watched:
             repository_def=self.repository,
             resources={"project": self.project},
         )
-        result = failure_told.evaluate_tick(context)
+        result = self.sensor.evaluate_tick(context)
         self.cursor = result.cursor
         return result
 
@@ -166,6 +167,16 @@ def test_a_killed_run_is_told_without_a_step(watch, webhook):
     assert told["step"] is None
     assert told["error"].startswith("no step failed: its process died")
     assert told["error"].endswith(": The process of this run is gone: it was killed.")
+
+
+def test_a_failure_is_told_though_the_config_is_broken_just_then(watch, webhook):
+    project = watch({"webhook": webhook.url})
+    run_id = project.fail(dagster__sensor_name="inputs_changed")
+    (project.folder / "mine.yaml").write_text("benchmarks: [")
+    project.tick()
+    (told,) = webhook.told
+    assert told["run_id"] == run_id
+    assert project.outcome(run_id) == "told"
 
 
 def test_a_hook_that_fails_is_only_noted(watch, webhook):
