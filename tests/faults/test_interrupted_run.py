@@ -24,11 +24,7 @@ def test_an_interrupted_run_keeps_what_was_in_flight_and_stops_for_good(tmp_path
         project = AskedProject(tmp_path / "project", server, [f"cut onion {n}" for n in range(200)])
         given = yaml.safe_load(project.config.read_text())
         given["benchmarks"]["second"] = given["benchmarks"][BENCHMARK]
-        given["encoders"] = {"baseline": {"kind": "mel_ridge", "train": "train.csv"}}
         project.config.write_text(yaml.safe_dump(given))
-        (project.folder / "train.csv").write_text(
-            "media,start_s,stop_s,visual_text,sound_caption,class\na.wav,0,1,cut,a cut,cut\n"
-        )
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines.cli", "run", "--config", str(project.config)],
             cwd=PROJECT_ROOT,

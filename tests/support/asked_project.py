@@ -56,6 +56,9 @@ class AskedProject:
         self.server = server
         (folder / "prompts").mkdir(parents=True)
         write_audio(folder / "a.wav", noise(2.0))
+        (folder / "train.csv").write_text(
+            "media,start_s,stop_s,visual_text,sound_caption,class\na.wav,0,1,cut,a cut,cut\n"
+        )
         self.write_texts(texts)
         self.write_prompt()
         self.write_prompt(**GRADE)
@@ -69,7 +72,7 @@ class AskedProject:
             "benchmarks": {BENCHMARK: {"adapter": "table", "clips": "own.csv"}},
             "media": ["{video_id}"],
             "language_model": model,
-            "encoders": {"none": {"kind": "precomputed", "audio": "no", "text": "no"}},
+            "encoders": {"baseline": {"kind": "mel_ridge", "train": "train.csv"}},
             "automation": {"settle_s": 0, **(automation or {})},
         }
         self.config.write_text(yaml.safe_dump(given))

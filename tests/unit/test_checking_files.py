@@ -55,6 +55,7 @@ def test_every_missing_file_is_listed_by_one_command(tmp_path, annotations):
         "f.csv: no such file",
         "g.csv can't be read",
         "h.jsonl: recorded answers can't be read",
+        "train.csv is not there",
     ):
         assert f"{tmp_path}/{name}" in done.output
 
