@@ -222,16 +222,29 @@ class StyleSettings(Strict):
 
 
 class RecordedSettings(Strict):
-    """Answers from a file that somebody recorded: no key, no network, no cost."""
+    """Answers from a file that somebody recorded: no key, no network, no cost.
+
+    Attributes:
+        answers: the file, which `sound-approach record` writes.
+        model: as below, if it was set when they were recorded.
+    """
 
     provider: Literal["recorded"] = "recorded"
     answers: ResolvedPath
+    model: str | None = None
 
 
 class OpenAISettings(Strict):
     """OpenAI, or any server that speaks its protocol. The key stays in the environment.
 
     Attributes:
+        base_url: the server, up to `/v1`; by default OpenAI's.
+        model: who is asked instead of the `model:` that each prompt names; a prompt that lists
+            `models:` keeps them.
+        api_key_variable: the environment variable that holds the key.
+        concurrency: how many requests are under way at once.
+        requests_per_minute: no more than these, where the account has a limit.
+        tokens_per_minute: likewise.
         response_format: how the server is asked for the answer's form; older ones know less.
         timeout_s: for one try of a request.
         deadline_s: for all tries of a request, waits included.
@@ -247,6 +260,7 @@ class OpenAISettings(Strict):
 
     provider: Literal["openai"]
     base_url: Annotated[str, AfterValidator(_web_address)] | None = None
+    model: str | None = None
     api_key_variable: str = "OPENAI_API_KEY"
     concurrency: int = Field(default=16, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
@@ -263,6 +277,9 @@ class OpenAISettings(Strict):
     batch_wait_s: float = Field(default=86_400.0, ge=0)
     batch_poll_s: float = Field(default=20.0, gt=0)
 
+
+NOBODY = RecordedSettings(answers=PROJECT_ROOT / "resources" / "language_model" / "none.jsonl")
+"""Who answers where there is nothing to ask: no answer is recorded."""
 
 AnyLanguageModel = Annotated[RecordedSettings | OpenAISettings, Field(discriminator="provider")]
 
@@ -459,7 +476,7 @@ class Settings(Strict):
     few_shot: FewShotSettings = FewShotSettings()
     styles: StyleSettings = StyleSettings()
     prompts: Literal["all"] | tuple[str, ...] = "all"
-    language_model: AnyLanguageModel
+    language_model: AnyLanguageModel = NOBODY
     encoders: dict[Name, AnyEncoder] = Field(min_length=1)
     seeds: tuple[int, ...] = (0,)
     metrics: MetricsSettings = MetricsSettings()
@@ -526,6 +543,15 @@ class Settings(Strict):
                 "`api_key_variable` names (default OPENAI_API_KEY)",
             )
         return value
+
+    @model_validator(mode="after")
+    def _somebody_answers_the_prompts(self) -> Settings:
+        if self.language_model == NOBODY and self.prompts:
+            raise ValueError(
+                "`language_model:` is missing: say who answers the prompts, or write "
+                "`prompts: []` to search by the texts as they are"
+            )
+        return self
 
     @model_validator(mode="after")
     def _fused_encoders_exist(self) -> Settings:

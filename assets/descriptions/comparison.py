@@ -47,7 +47,8 @@ def find_prompt(settings: Settings, variant: str) -> Prompt:
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.yaml")))
         raise PromptError({path: [f"no such prompt; there are: {there or 'none'}"]})
-    found = {prompt.variant: prompt for prompt in read_prompt_file(path)}
+    model = settings.language_model.model
+    found = {prompt.variant: prompt for prompt in read_prompt_file(path, model)}
     if variant not in found:
         raise PromptError({path: [f"no variant {variant}; it has {', '.join(found)}"]})
     return found[variant]

@@ -200,7 +200,7 @@ def load_prompts(settings: Settings) -> tuple[Prompt, ...]:
     wanted = sorted(there) if settings.prompts == "all" else sorted(set(settings.prompts))
     problems: dict[Path, list[str]] = {}
     prompts: list[Prompt] = []
-    if not wanted:
+    if not there and settings.prompts == "all":
         problems[folder] = ["no prompts: put at least one `<id>.yaml` here"]
     for name in wanted:
         if name not in there:
@@ -210,7 +210,7 @@ def load_prompts(settings: Settings) -> tuple[Prompt, ...]:
             ]
             continue
         try:
-            prompts += read_prompt_file(there[name])
+            prompts += read_prompt_file(there[name], settings.language_model.model)
         except PromptError as error:
             problems.update(error.problems)
     if problems:
@@ -218,20 +218,24 @@ def load_prompts(settings: Settings) -> tuple[Prompt, ...]:
     return tuple(sorted(prompts, key=lambda prompt: prompt.variant))
 
 
-def read_prompt_file(path: Path) -> list[Prompt]:
+def read_prompt_file(path: Path, model: str | None = None) -> list[Prompt]:
     """One file's prompts, one a model.
+
+    Args:
+        path: the file.
+        model: who is asked instead of its `model:`; `models:` stay as they are.
 
     Raises:
         PromptError: it can't be used; all its problems are listed.
     """
     try:
-        return list(_prompts_of(path, path.read_text(encoding="utf-8")))
+        return list(_prompts_of(path, path.read_text(encoding="utf-8"), model))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PromptError({path: [f"not readable as YAML in UTF-8: {error}"]}) from error
 
 
 @lru_cache(maxsize=256)
-def _prompts_of(path: Path, text: str) -> tuple[Prompt, ...]:
+def _prompts_of(path: Path, text: str, instead: str | None) -> tuple[Prompt, ...]:
     """What a file with this text says; every step of a run asks, and few files change."""
     raw = parse_yaml(text)
     if not isinstance(raw, dict):
@@ -242,7 +246,7 @@ def _prompts_of(path: Path, text: str) -> tuple[Prompt, ...]:
         raise PromptError({path: problems_of(error, raw, PromptFile)}) from error
     if given.id != path.stem:
         raise PromptError({path: [f"id: `{given.id}` must be the file's name, `{path.stem}`"]})
-    models = given.models or (given.model or "",)
+    models = given.models or (instead or given.model or "",)
     return tuple(_prompt(given, model, path.name) for model in models)
 
 

@@ -86,6 +86,8 @@ def portable_config(settings: Settings, answers: str) -> str:
     """
     dumped = settings.model_dump(mode="json", exclude=_NOT_SHARED, exclude_none=True)
     model = {"provider": "recorded", "answers": answers}
+    if settings.language_model.model:
+        model["model"] = settings.language_model.model
     shared = {**Portable(settings).value(dumped), "language_model": model}
     return yaml.safe_dump(shared, sort_keys=False, allow_unicode=True)
 

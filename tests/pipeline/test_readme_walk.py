@@ -53,7 +53,7 @@ RUN_ELSEWHERE = {
     "ui": "tests/browser/test_dagster_ui.py",
 }
 """Commands that listen, overwrite or need files or answers of one's own, and their tests."""
-MADE_BY_READERS = re.compile(r"^outputs/(mine|<name>|cache/(sources|weights)|sample-limit)")
+MADE_BY_READERS = re.compile(r"^outputs/(mine|kitchen|<name>|cache/(sources|weights)|sample-limit)")
 
 README = PROJECT_ROOT / "README.md"
 SCORES = """

@@ -5,7 +5,9 @@ import yaml
 from dagster._utils.schedules import is_valid_cron_schedule
 from pydantic import ValidationError
 
+from assets.reports.portable import portable_config
 from resources.config_file import SettingsError, load_settings
+from resources.language_model.recorded import read_recorded
 from resources.settings import AutomationSettings, FailureHookSettings, OpenAISettings
 
 BASE = {
@@ -77,6 +79,15 @@ def test_an_official_benchmark_needs_nothing_below_its_name(tmp_path):
     assert given.clips.name == "EPIC_100_retrieval_test.csv"
 
 
+def test_a_config_without_prompts_needs_no_language_model(tmp_path):
+    file = tmp_path / "own.yaml"
+    given = {name: BASE[name] for name in ("benchmarks", "encoders")}
+    file.write_text(yaml.safe_dump({**given, "prompts": []}))
+    assert read_recorded(load_settings(file).language_model.answers) == {}
+    said = problems(tmp_path, yaml.safe_dump(given))
+    assert said[1].startswith("  - `language_model:` is missing: say who answers the prompts, or")
+
+
 def test_all_environment_variables_that_are_not_set_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HERE", "x")
     for name in ("FIRST", "SECOND"):
@@ -126,3 +137,12 @@ def test_a_time_table_is_taken_where_dagster_takes_it(cron):
 def test_web_addresses_may_have_no_path():
     assert OpenAISettings(provider="openai", base_url="http://h:1").base_url == "http://h:1"
     assert FailureHookSettings(webhook="https://h/x").webhook == "https://h/x"
+
+
+def test_a_shared_config_asks_the_same_model_of_its_recorded_answers(tmp_path):
+    file = tmp_path / "own.yaml"
+    model = {"provider": "openai", "base_url": "http://127.0.0.1:8080/v1", "model": "mine"}
+    file.write_text(yaml.safe_dump({**BASE, "language_model": model}))
+    file.write_text(portable_config(load_settings(file), "answers.jsonl"))
+    shared = load_settings(file).language_model
+    assert (shared.provider, shared.model) == ("recorded", "mine")

@@ -40,6 +40,7 @@ OUTPUTS = ("outputs/", "sound_approach.duckdb", "report/index.html", "report/lis
 """Made by a run; `test_readme_walk` looks for them after one."""
 READERS_FILES = {
     "configs/mine.yaml",
+    "configs/kitchen.yaml",
     "egomcq.json",
     "egomcq_filtered.json",
     "egomcq_filtered_gpt.json",

@@ -28,8 +28,9 @@ SHIPPED = sorted(path.stem for path in (PROJECT_ROOT / "prompts").glob("*.yaml")
 PAIRS = [(f"doing {word}", f"{word} sounds {word}") for word in "abcdefghijklmnopqrstuvwxyz"]
 
 
-def settings(folder: Path, prompts="all"):
-    return SimpleNamespace(prompts_folder=folder, prompts=prompts)
+def settings(folder: Path, prompts="all", model=None):
+    asked = SimpleNamespace(model=model)
+    return SimpleNamespace(prompts_folder=folder, prompts=prompts, language_model=asked)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -62,10 +63,26 @@ def test_several_models_are_a_variant_each_and_one_is_not(tmp_path):
     assert [p.variant for p in read_prompt_file(path)] == ["plain"]
 
 
+def test_a_config_names_another_model_for_prompts_that_name_one(tmp_path):
+    write_prompt(tmp_path)
+    write_prompt(tmp_path, id="both", model=None, models=["gpt-a", "gpt-b"])
+    found = {prompt.variant: prompt.model for prompt in load_prompts(settings(tmp_path))}
+    assert found["plain"] == DESCRIBE["model"]
+    other = {prompt.variant: prompt.model for prompt in load_prompts(settings(tmp_path, model="x"))}
+    assert other == {**found, "plain": "x"}
+
+
+def test_a_config_may_use_no_prompt(tmp_path):
+    assert load_prompts(settings(tmp_path, prompts=())) == ()
+    with pytest.raises(PromptError, match="no prompts: put at least one"):
+        load_prompts(settings(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"purpse": "describe"}, "purpse: unknown key"),
+        ({"benchmarks": "epic_mir"}, "benchmarks: write a list: [epic_mir]"),
         ({"purpose": None}, "purpose: missing"),
         ({"id": "plain", "model": None}, "one `model:`"),
         ({"models": ["x"]}, "one `model:`"),
