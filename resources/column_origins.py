@@ -178,10 +178,10 @@ _ORIGINS: dict[str, dict[str, tuple[str, ...]]] = {
     "exclusions": {
         "item_id": ("media.video_id", "clips.clip_id", "captions.caption_id",
                     "questions.question_id"),
-        "encoder": ("embedding_exclusions.encoder",),
+        "encoder": ("embedding_exclusions.encoder", "text_embedding_exclusions.encoder"),
         "reason": ("media.reason", "clips.reason", "questions.reason",
                    "description_exclusions.reason", "informativeness_exclusions.reason",
-                   "embedding_exclusions.reason"),
+                   "embedding_exclusions.reason", "text_embedding_exclusions.reason"),
     },
 }  # fmt: skip
 

@@ -127,6 +127,7 @@ _OVERVIEWS: dict[str, tuple[tuple[str, ...], Callable[[pd.DataFrame], Overview]]
     "audio_embeddings": (("encoder",), _by("vectors by encoder", "encoder")),
     "text_embeddings": (("encoder",), _by("vectors by encoder", "encoder")),
     "embedding_exclusions": (("reason",), _by("clips by reason", "reason")),
+    "text_embedding_exclusions": (("reason",), _by("texts by reason", "reason")),
     "exclusions": (
         ("reason", "stage"),
         lambda rows: {
@@ -150,6 +151,7 @@ _SECTIONS = {
     "description_exclusions": "excluded",
     "informativeness_exclusions": "excluded",
     "embedding_exclusions": "excluded",
+    "text_embedding_exclusions": "excluded",
     "descriptions": "queries",
     "text_styles": "figure-style",
     "informativeness": "figure-informativeness",

@@ -433,6 +433,22 @@ TEXT_EMBEDDINGS = TableModel(
     version_columns=("text_id", "encoder", "key"),
 )
 
+TEXT_EMBEDDING_EXCLUSIONS = TableModel(
+    "text_embedding_exclusions",
+    "embeddings",
+    "One text that an encoder failed with, or one encoder that can't embed texts here, with the "
+    "reason; `exclusions` repeats it.",
+    (
+        BENCHMARK,
+        _label("item_kind", "What kind of thing.", ("text", "encoder")),
+        _string("item_id", "Its id."),
+        ENCODER,
+        _label("reason", "Why, in a few fixed words."),
+        _string("detail", "Why, in full.", nullable=True),
+    ),
+    key=("benchmark", "item_kind", "item_id", "encoder"),
+)
+
 # ----------------------------------------------------------------------------- retrieval
 
 _SETTING = (
@@ -687,6 +703,7 @@ TABLES: dict[str, TableModel] = {
         AUDIO_EMBEDDINGS,
         EMBEDDING_EXCLUSIONS,
         TEXT_EMBEDDINGS,
+        TEXT_EMBEDDING_EXCLUSIONS,
         EXCLUSIONS,
         QUERY_SCORES,
         QUERY_HITS,

@@ -7,6 +7,7 @@ import pandas as pd
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
 from assets.embeddings.ray_engine import chosen_engine, chosen_text_engine
+from assets.embeddings.results import Embeddings
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.table_assets import Made, Stage, table_asset, table_check
 from resources.tables import (
@@ -17,6 +18,7 @@ from resources.tables import (
     EMBEDDING_EXCLUSIONS,
     MEDIA,
     QUESTIONS,
+    TEXT_EMBEDDING_EXCLUSIONS,
     TEXT_EMBEDDINGS,
 )
 
@@ -48,18 +50,18 @@ def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
         progress=stage.progress("clips"),
         engine=chosen_engine(stage.settings),
     )
-    complete = made.counts.failed == 0
-    return Made(made.embeddings, made.counts.as_metadata(), complete=complete), made.exclusions
+    return _tables(made)
 
 
 @table_asset(
     TEXT_EMBEDDINGS,
+    TEXT_EMBEDDING_EXCLUSIONS,
     reads=[CAPTIONS, CLIPS, QUESTIONS, DESCRIPTIONS],
     code_version="1",
     version=_encoders,
     pool="encoders",
 )
-def text_embeddings(stage: Stage) -> Made:
+def text_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
     """One unit vector for each distinct text and encoder; only unknown ones are computed."""
     texts = wanted_texts(
         stage.table(CAPTIONS),
@@ -67,7 +69,7 @@ def text_embeddings(stage: Stage) -> Made:
         stage.table(QUESTIONS),
         stage.table(DESCRIPTIONS),
     )
-    frame, counts = embed_texts(
+    made = embed_texts(
         stage.settings,
         stage.benchmark,
         texts,
@@ -75,7 +77,13 @@ def text_embeddings(stage: Stage) -> Made:
         progress=stage.progress,
         engine=chosen_text_engine(stage.settings),
     )
-    return Made(frame, counts.as_metadata(), complete=counts.failed == 0)
+    return _tables(made)
+
+
+def _tables(made: Embeddings) -> tuple[Made, pd.DataFrame]:
+    """Both tables; while a row failed that another run may fill, they are made again."""
+    whole = made.counts.failed == 0
+    return Made(made.embeddings, made.counts.as_metadata(), complete=whole), made.exclusions
 
 
 @table_check(AUDIO_EMBEDDINGS, blocking=True)

@@ -7,7 +7,7 @@ decoding anything.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,15 +15,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assets.embeddings.counting import count
-from assets.embeddings.engine import Engine, Progress, ReadSegments, Segment, Work, embed_segments
-from resources.counts import Counts
-from resources.encoders.catalog import (
-    Single,
-    build_encoder,
-    fused_encoders,
-    single_encoders,
+from assets.embeddings.engine import Engine, ReadSegments, Segment, SoundWork, embed_segments
+from assets.embeddings.results import (
+    Embeddings,
+    EncoderResult,
+    all_encoders,
+    exclusion,
+    failed_rows,
+    left_out,
 )
+from assets.embeddings.work import Progress, Work
+from resources.encoders.catalog import Single, build_encoder, single_encoders
 from resources.encoders.late_fusion import fuse_rows
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
@@ -38,32 +40,6 @@ NO_VECTOR = "no vector"
 
 _HEARD = ["content_hash", "start_s", "stop_s", "seed"]
 """The columns that say what is heard, in the order of `ClipContent`."""
-_NO_ROWS = pd.DataFrame(
-    columns=["clip_id", "encoder", "seed", "crop_rule", "key", "vector"], dtype=object
-)
-
-
-@dataclass(frozen=True)
-class AudioEmbeddings:
-    """What `embed_clips` made: two tables and what became of the wanted rows."""
-
-    embeddings: pd.DataFrame
-    exclusions: pd.DataFrame
-    counts: Counts
-
-
-@dataclass(frozen=True)
-class _EncoderResult:
-    """One encoder's rows; `made` are the keys computed now, `failed` the rows that failed now.
-
-    What is left out for good (training recordings, vectors that nobody brought) has not failed:
-    another run would find it no more than this one.
-    """
-
-    rows: pd.DataFrame
-    exclusions: list[dict[str, Any]]
-    made: Collection[str] = ()
-    failed: int = 0
 
 
 @dataclass(frozen=True)
@@ -73,7 +49,7 @@ class _Plan:
     encoder: Encoder
     wanted: pd.DataFrame
     known: dict[str, Vectors]
-    work: Work
+    work: SoundWork
     store: VectorStore
     trained_on: list[str]
 
@@ -87,7 +63,7 @@ def embed_clips(
     read_segments: ReadSegments = read_segments,
     progress: Progress | None = None,
     engine: Engine = embed_segments,
-) -> AudioEmbeddings:
+) -> Embeddings:
     """Embed a benchmark's usable clips with every encoder of the config, once a seed.
 
     Args:
@@ -103,10 +79,11 @@ def embed_clips(
 
     Returns:
         Tables `audio_embeddings` and `embedding_exclusions`, and the counts. An encoder that
-        can't run here has one row in the second, and none in the first.
+        can't run here has one row in the second, and none in the first: what is scored with it
+        would depend on where it broke off. What it embedded is in the store.
     """
     usable = _located(clips, media)
-    by_name: dict[str, _EncoderResult] = {}
+    by_name: dict[str, EncoderResult] = {}
     plans: list[_Plan] = []
     for name, encoder_settings in single_encoders(settings).items():
         try:
@@ -115,29 +92,12 @@ def embed_clips(
                 by_name[name] = _look_up(encoder, benchmark, usable, settings.seeds)
             else:
                 plans.append(_plan(encoder, settings, usable))
-        except EncoderUnavailable as error:
-            by_name[name] = _unavailable(name, error.reason, error.remedy)
+        except EncoderUnavailable as error:  # told without embedding, so by its fingerprint too
+            by_name[name] = left_out(name, error)
     engine([plan.work for plan in plans], read_segments, progress)
     by_name |= {plan.encoder.name: _collect(plan) for plan in plans}
-    for name, fused in fused_encoders(settings).items():
-        by_name[name] = _fuse(name, fused, by_name)
-    results = list(by_name.values())
-    rows = pd.concat([result.rows for result in results if len(result.rows)] or [_NO_ROWS])
-    embeddings = AUDIO_EMBEDDINGS.frame(rows.assign(benchmark=benchmark))
-    exclusions = EMBEDDING_EXCLUSIONS.frame(
-        {"benchmark": benchmark, **row} for result in results for row in result.exclusions
-    )
-    return AudioEmbeddings(
-        embeddings,
-        exclusions,
-        count(
-            embeddings,
-            previous,
-            made={key for result in results for key in result.made},
-            failed=sum(result.failed for result in results),
-            item=["clip_id", "encoder", "seed"],
-        ),
-    )
+    models = (AUDIO_EMBEDDINGS, EMBEDDING_EXCLUSIONS)
+    return all_encoders(settings, benchmark, by_name, _fuse, models, previous)
 
 
 def wanted_keys(
@@ -190,16 +150,16 @@ def _plan(encoder: Encoder, settings: Settings, clips: pd.DataFrame) -> _Plan:
     wanted = _wanted(encoder, settings.seeds, clips[~trained_on])
     known = store.read(wanted["key"])
     missing = wanted[~wanted["key"].isin(known.keys())].drop_duplicates("key")
-    work = Work(encoder, _segments(encoder, missing), store.add)
+    work: SoundWork = Work(encoder, _segments(encoder, missing), store.add)
     return _Plan(encoder, wanted, known, work, store, list(clips.loc[trained_on, "clip_id"]))
 
 
-def _collect(plan: _Plan) -> _EncoderResult:
+def _collect(plan: _Plan) -> EncoderResult:
     """The rows of an encoder after its missing vectors were computed."""
     encoder, work = plan.encoder, plan.work
     if work.unavailable:
-        return _unavailable(encoder.name, work.unavailable.reason, work.unavailable.remedy)
-    made = {segment.key for segment in work.segments} - work.faults.keys()
+        return left_out(encoder.name, work.unavailable, failed_rows(encoder, len(plan.wanted)))
+    made = {segment.key for segment in work.wanted} - work.faults.keys()
     vectors = plan.known | plan.store.read(made)
     faulty = plan.wanted[plan.wanted["key"].isin(work.faults.keys())]
     failed = {
@@ -210,26 +170,19 @@ def _collect(plan: _Plan) -> _EncoderResult:
     rows = rows.assign(encoder=encoder.name, crop_rule=encoder.window.rule)
     rows["vector"] = rows["key"].map(vectors.__getitem__)
     exclusions = [
-        _exclusion("clip", clip_id, encoder.name, TRAINING_SPLIT, "its recording was fitted on")
+        exclusion("clip", clip_id, encoder.name, TRAINING_SPLIT, "its recording was fitted on")
         for clip_id in plan.trained_on
     ] + [
-        _exclusion("clip", clip_id, encoder.name, fault.reason, fault.detail)
+        exclusion("clip", clip_id, encoder.name, fault.reason, fault.detail)
         for clip_id, fault in failed.items()
     ]
-    return _EncoderResult(rows, exclusions, made, len(plan.wanted) - len(rows))
-
-
-def _unavailable(name: str, reason: str, detail: str) -> _EncoderResult:
-    return _EncoderResult(_NO_ROWS, [_exclusion("encoder", name, name, reason, detail)])
+    return EncoderResult(rows, exclusions, made, len(plan.wanted) - len(rows))
 
 
 def _fuse(
-    name: str, settings: LateFusionSettings, by_name: Mapping[str, _EncoderResult]
-) -> _EncoderResult:
+    name: str, settings: LateFusionSettings, by_name: Mapping[str, EncoderResult]
+) -> EncoderResult:
     """Rows of an encoder made of others; a clip that one of them lacks is excluded."""
-    absent = [part for part in settings.weights if by_name[part].rows.empty]
-    if absent:
-        return _unavailable(name, "part unavailable", f"{', '.join(absent)} has no vectors here")
     parts = {part: by_name[part].rows.set_index(["clip_id", "seed"]) for part in settings.weights}
     fused = fuse_rows(parts, settings)
     rules = (rows["crop_rule"].loc[fused.index] for rows in parts.values())
@@ -239,10 +192,10 @@ def _fuse(
         for rows in parts.values()
         for clip_id, _ in rows.index[~rows.index.isin(fused.index)]
     } | {row["item_id"] for part in parts for row in by_name[part].exclusions}
-    return _EncoderResult(
+    return EncoderResult(
         fused.assign(encoder=name, crop_rule=crop_rules).reset_index(),
         [
-            _exclusion("clip", clip_id, name, NO_VECTOR, "not all fused encoders have one")
+            exclusion("clip", clip_id, name, NO_VECTOR, "not all fused encoders have one")
             for clip_id in sorted(missing)
         ],
     )
@@ -250,17 +203,17 @@ def _fuse(
 
 def _look_up(
     encoder: Precomputed, benchmark: str, clips: pd.DataFrame, seeds: tuple[int, ...]
-) -> _EncoderResult:
+) -> EncoderResult:
     """Rows of an encoder that was computed elsewhere; a clip without a vector is excluded."""
     vectors = encoder.audio_vectors(benchmark, clips["clip_id"])
     rows = pd.DataFrame({"clip_id": list(vectors), "vector": list(vectors.values())}, dtype=object)
     rows = rows.assign(encoder=encoder.name, crop_rule=Precomputed.CROP_RULE)
     rows["key"] = rows["vector"].map(vector_key)
     absent = [clip_id for clip_id in clips["clip_id"] if clip_id not in vectors]
-    return _EncoderResult(
+    return EncoderResult(
         rows.merge(pd.DataFrame({"seed": list(seeds)}), how="cross"),
         [
-            _exclusion("clip", clip_id, encoder.name, NO_VECTOR, f"none in {encoder.audio_file}")
+            exclusion("clip", clip_id, encoder.name, NO_VECTOR, f"none in {encoder.audio_file}")
             for clip_id in absent
         ],
     )
@@ -278,16 +231,6 @@ def _segments(encoder: Encoder, missing: pd.DataFrame) -> list[Segment]:
             Segment(key, paths[path], int(rate), clip.start_s, clip.stop_s, clip.draw())
         )
     return segments
-
-
-def _exclusion(kind: str, item_id: str, encoder: str, reason: str, detail: str) -> dict[str, Any]:
-    return {
-        "item_kind": kind,
-        "item_id": item_id,
-        "encoder": encoder,
-        "reason": reason,
-        "detail": detail,
-    }
 
 
 def training_clips_embedded(

@@ -1,8 +1,7 @@
 """Computes the missing vectors of clips: decode threads feed the encoders through a bounded queue.
 
 It knows segments, keys and encoders, and no tables: so that what is missing could as well be
-computed elsewhere. A recording is decoded once for all encoders. Finished vectors are handed over
-at least every minute. A fault in one clip costs that clip.
+computed elsewhere. A recording is decoded once for all encoders.
 """
 
 from __future__ import annotations
@@ -10,26 +9,19 @@ from __future__ import annotations
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
-from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors, Waveform
+from assets.embeddings.work import Fault, Progress, Work
+from resources.encoders.protocol import EncoderUnavailable, Vectors, Waveform
 from resources.media.segments import resample
 
 ReadSegments = Callable[[Path, Sequence[tuple[float, float]]], Iterator[tuple[int, Waveform]]]
 """Yields position and samples, at the stored rate, of one recording's segments, in any order."""
-
-Save = Callable[[Sequence[str], Vectors], None]
-Progress = Callable[[int, int], None]
-"""Called with clips done and clips in all."""
-
-_SAVE_EVERY_S = 30.0
-"""Half of the minute that a killed process may lose, since a batch may take as long again."""
 
 _QUEUED_BATCHES = 2
 _POLL_S = 0.1
@@ -49,79 +41,18 @@ class Segment:
     draw: int
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Why a vector could not be made."""
+SoundWork = Work[Sequence[Segment]]
 
-    reason: str
-    detail: str
-
-
-@dataclass
-class Work:
-    """What one encoder is to embed, and what became of it.
-
-    Attributes:
-        encoder: what embeds.
-        segments: one a key.
-        save: called with keys and their finite vectors, at least every minute.
-        faults: by key; filled in by `embed_segments`. Every other key was saved.
-        unavailable: set where the encoder turned out not to run here.
-    """
-
-    encoder: Encoder
-    segments: Sequence[Segment]
-    save: Save
-    faults: dict[str, Fault] = field(default_factory=dict)
-    unavailable: EncoderUnavailable | None = None
-    _batch: list[_Decoded] = field(default_factory=list)
-    _finished: dict[str, np.ndarray] = field(default_factory=dict)
-    _saved_at: float = field(default_factory=time.monotonic)
-
-    def take(self, item: _Decoded) -> None:
-        """Take a decoded clip; embed where that fills a batch, and save where it is time."""
-        if self.unavailable:
-            return
-        self._batch.append(item)
-        if len(self._batch) < self.encoder.batch_size:
-            return
-        self._embed_batch()
-        if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
-            self.save_finished()
-
-    def finish(self) -> None:
-        """Embed and save what is left."""
-        if self._batch and not self.unavailable:
-            self._embed_batch()
-        self.save_finished()
-
-    def save_finished(self) -> None:
-        """Hand the finished vectors over."""
-        if self._finished:
-            self.save(list(self._finished), np.stack(list(self._finished.values())))
-        self._finished, self._saved_at = {}, time.monotonic()
-
-    def _embed_batch(self) -> None:
-        try:
-            results = _embed(self.encoder, self._batch)
-        except EncoderUnavailable as error:
-            self.unavailable, results = error, {}
-        self._batch = []
-        for key, result in results.items():
-            if isinstance(result, Fault):
-                self.faults[key] = result
-            else:
-                self._finished[key] = result
-
-
+_Clip = tuple[Waveform, int]
+"""Samples and draw."""
 _Decoded = tuple[Segment, Waveform | Fault]
 
-Engine = Callable[[Sequence[Work], ReadSegments, Progress | None], None]
+Engine = Callable[[Sequence[SoundWork], ReadSegments, Progress | None], None]
 """What fills in works' faults and saves every other vector: `embed_segments`, or another."""
 
 
 def embed_segments(
-    works: Sequence[Work], read_segments: ReadSegments, progress: Progress | None = None
+    works: Sequence[SoundWork], read_segments: ReadSegments, progress: Progress | None = None
 ) -> None:
     """Embed segments with all encoders; each recording is decoded once.
 
@@ -130,22 +61,48 @@ def embed_segments(
         read_segments: where samples come from.
         progress: called after each clip.
     """
-    runnable = [work for work in works if work.segments and _can_run(work)]
-    total = sum(len(work.segments) for work in runnable)
+    batches = [_Batch(work, {}) for work in works if work.wanted and _can_run(work)]
+    total = sum(len(batch.work.wanted) for batch in batches)
     try:
-        for done, (work, item) in enumerate(_decoded(runnable, read_segments), 1):
-            work.take(item)
+        for done, (batch, item) in enumerate(_decoded(batches, read_segments), 1):
+            batch.take(item)
             if progress:
                 progress(done, total)
-    except BaseException:
-        for work in runnable:
-            work.save_finished()
-        raise
-    for work in runnable:
-        work.finish()
+        for batch in batches:
+            batch.embed()
+    finally:
+        for batch in batches:
+            batch.work.save_finished()
 
 
-def _can_run(work: Work) -> bool:
+@dataclass
+class _Batch:
+    """Decoded clips that wait until they are as many as their encoder likes."""
+
+    work: SoundWork
+    clips: dict[str, _Clip]
+
+    def take(self, item: _Decoded) -> None:
+        """Take a decoded clip; embed where that fills the batch."""
+        segment, wave = item
+        if isinstance(wave, Fault):
+            self.work.faults[segment.key] = wave
+            return
+        self.clips[segment.key] = (wave, segment.draw)
+        if len(self.clips) >= self.work.encoder.batch_size:
+            self.embed()
+
+    def embed(self) -> None:
+        """Embed what waits."""
+        self.work.embed(self._vectors, self.clips)
+        self.clips = {}
+
+    def _vectors(self, clips: Sequence[_Clip]) -> Vectors:
+        waveforms, draws = zip(*clips, strict=True)
+        return self.work.encoder.embed_audio(waveforms, draws)
+
+
+def _can_run(work: SoundWork) -> bool:
     """Whether the encoder is ready to take batches; asking may be what shows that it is not."""
     try:
         return work.encoder.batch_size > 0
@@ -154,49 +111,20 @@ def _can_run(work: Work) -> bool:
         return False
 
 
-def _embed(encoder: Encoder, batch: Sequence[_Decoded]) -> dict[str, np.ndarray | Fault]:
-    """Each key's vector or fault; where a batch fails, its clips are tried one by one.
-
-    Raises:
-        EncoderUnavailable: it says so, or fails with every clip of a batch.
-    """
-    results: dict[str, np.ndarray | Fault] = {
-        segment.key: wave for segment, wave in batch if isinstance(wave, Fault)
-    }
-    sound = [(segment, wave) for segment, wave in batch if not isinstance(wave, Fault)]
-    if not sound:
-        return results
-    try:
-        vectors = encoder.embed_audio(
-            [wave for _, wave in sound], [segment.draw for segment, _ in sound]
-        )
-    except EncoderUnavailable:
-        raise
-    except Exception as error:
-        if len(sound) == 1:
-            return {**results, sound[0][0].key: Fault("encoder failed", repr(error))}
-        alone = [_embed(encoder, [item]) for item in sound]
-        if all(isinstance(result, Fault) for one in alone for result in one.values()):
-            raise EncoderUnavailable("encoder failed", repr(error)) from error
-        return results | {key: result for one in alone for key, result in one.items()}
-    for (segment, _), vector in zip(sound, vectors, strict=True):
-        finite = bool(np.isfinite(vector).all())
-        results[segment.key] = vector if finite else Fault("vector not finite", encoder.name)
-    return results
+_Wanted = tuple[_Batch, Segment]
 
 
-_Wanted = tuple[Work, Segment]
-
-
-def _decoded(works: Sequence[Work], read_segments: ReadSegments) -> Iterator[tuple[Work, _Decoded]]:
+def _decoded(
+    batches: Sequence[_Batch], read_segments: ReadSegments
+) -> Iterator[tuple[_Batch, _Decoded]]:
     """Every segment with its samples or its fault, as threads finish decoding them."""
-    wanted = [(work, segment) for work in works for segment in work.segments]
+    wanted = [(batch, segment) for batch in batches for segment in batch.work.wanted]
     ordered = sorted(wanted, key=lambda item: item[1].path)
     recordings = queue.SimpleQueue[list[_Wanted]]()
     for _, group in groupby(ordered, key=lambda item: item[1].path):
         recordings.put(list(group))
-    largest = max((work.encoder.batch_size for work in works), default=1)
-    ready: queue.Queue[tuple[Work, _Decoded]] = queue.Queue(_QUEUED_BATCHES * largest)
+    largest = max((batch.work.encoder.batch_size for batch in batches), default=1)
+    ready: queue.Queue[tuple[_Batch, _Decoded]] = queue.Queue(_QUEUED_BATCHES * largest)
     stop = threading.Event()
 
     def decode() -> None:
@@ -226,7 +154,9 @@ def _decode_threads() -> int:
 
 
 def _put(
-    ready: queue.Queue[tuple[Work, _Decoded]], item: tuple[Work, _Decoded], stop: threading.Event
+    ready: queue.Queue[tuple[_Batch, _Decoded]],
+    item: tuple[_Batch, _Decoded],
+    stop: threading.Event,
 ) -> bool:
     """Queue an item as soon as there is room; False if nobody wants it any more."""
     while not stop.is_set():
@@ -240,26 +170,26 @@ def _put(
 
 def _read_recording(
     wanted: Sequence[_Wanted], read_segments: ReadSegments
-) -> Iterator[tuple[Work, _Decoded]]:
+) -> Iterator[tuple[_Batch, _Decoded]]:
     """One recording's segments, each at the rate of the encoder that wants it.
 
     After a fault, halves are tried apart until it stands alone.
     """
     by_span: dict[tuple[float, float], list[_Wanted]] = {}
-    for work, segment in wanted:
-        by_span.setdefault((segment.start_s, segment.stop_s), []).append((work, segment))
+    for batch, segment in wanted:
+        by_span.setdefault((segment.start_s, segment.stop_s), []).append((batch, segment))
     spans = list(by_span)
     problem = "it ends before"
     try:
         for index, samples in read_segments(wanted[0][1].path, spans):
-            for work, segment in by_span.pop(spans[index]):
-                yield work, (segment, _at_rate(samples, segment, work.encoder.sample_rate))
+            for batch, segment in by_span.pop(spans[index]):
+                yield batch, (segment, _at_rate(samples, segment, batch.work.encoder.sample_rate))
     except Exception as error:
         problem = str(error)
     left = list(by_span.values())
     if len(left) == 1:
-        for work, segment in left[0]:
-            yield work, (segment, Fault("segment unreadable", f"{segment.path}: {problem}"))
+        for batch, segment in left[0]:
+            yield batch, (segment, Fault("segment unreadable", f"{segment.path}: {problem}"))
     for half in (left[: len(left) // 2], left[len(left) // 2 :]) if len(left) > 1 else ():
         yield from _read_recording([item for items in half for item in items], read_segments)
 
@@ -270,4 +200,7 @@ def _at_rate(samples: Waveform, segment: Segment, rate: int) -> Waveform | Fault
         return Fault("segment empty", "it holds no sample")
     if not np.isfinite(samples).all():
         return Fault("samples not finite", "the recording holds NaN or infinite samples")
-    return resample(samples, segment.rate, rate)
+    try:
+        return resample(samples, segment.rate, rate)
+    except Exception as error:  # such as want of memory; whoever waits for the clip must hear of it
+        return Fault("resampling failed", repr(error))

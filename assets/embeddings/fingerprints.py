@@ -8,7 +8,7 @@ from resources.encoders.catalog import build_encoder, fused_encoders, single_enc
 from resources.encoders.late_fusion import fused_key
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import EncoderUnavailable
-from resources.encoders.torch_runtime import TorchEncoder, has_torch
+from resources.encoders.torch_runtime import lacks_torch
 from resources.settings import Settings
 
 
@@ -22,7 +22,7 @@ def encoder_fingerprints(settings: Settings) -> dict[str, str]:
         try:
             encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             found[name] = encoder.fingerprint
-            if isinstance(encoder, TorchEncoder) and not has_torch():
+            if lacks_torch(encoder):
                 found[name] += " without torch"
         except EncoderUnavailable as error:
             found[name] = f"unavailable: {error.reason}"

@@ -10,23 +10,16 @@ the same paths.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from assets.embeddings.engine import (
-    Engine,
-    Fault,
-    Progress,
-    ReadSegments,
-    Segment,
-    Work,
-    embed_segments,
-)
-from assets.embeddings.texts import BATCH, TextEngine, TextVectors, embed_here
+from assets.embeddings.engine import Engine, ReadSegments, Segment, SoundWork, embed_segments
+from assets.embeddings.texts import BATCH, TextEngine, TextWork, embed_here
+from assets.embeddings.work import Fault, Outcome, Progress, Work
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import Encoder, EncoderUnavailable
@@ -41,14 +34,6 @@ _Recording = Mapping[str, Sequence[Segment]]
 """One unit: a recording's missing segments by encoder."""
 
 
-@dataclass
-class _Done:
-    """What became of a shard, by encoder; every key without a fault is in the store."""
-
-    faults: dict[str, dict[str, Fault]] = field(default_factory=dict)
-    unavailable: dict[str, tuple[str, str]] = field(default_factory=dict)
-
-
 class EmbeddingWorker:
     """Embeds recordings' segments on one node (see `ray_cluster.Worker`)."""
 
@@ -59,8 +44,12 @@ class EmbeddingWorker:
         self.sizes = sizes
         self.encoders: dict[str, Encoder] = {}
 
-    def work(self, units: Sequence[_Recording]) -> _Done:
-        """Embed with the engine of one process; a recording is decoded once for all encoders."""
+    def work(self, units: Sequence[_Recording]) -> dict[str, Outcome]:
+        """Embed with the engine of one process; a recording is decoded once for all encoders.
+
+        Returns:
+            What became of the segments, by encoder; every key without a fault is in the store.
+        """
         segments: dict[str, list[Segment]] = {}
         for recording in units:
             for name, wanted in recording.items():
@@ -70,14 +59,9 @@ class EmbeddingWorker:
                 segments.setdefault(name, []).extend(wanted)
         works = {name: self._work(name, wanted) for name, wanted in segments.items()}
         embed_segments(list(works.values()), read_segments)
-        done = _Done()
-        for name, work in works.items():
-            done.faults[name] = work.faults
-            if work.unavailable:
-                done.unavailable[name] = (work.unavailable.reason, work.unavailable.remedy)
-        return done
+        return {name: work.outcome for name, work in works.items()}
 
-    def _work(self, name: str, segments: Sequence[Segment]) -> Work:
+    def _work(self, name: str, segments: Sequence[Segment]) -> SoundWork:
         if name not in self.encoders:
             self.encoders[name] = _build(self.settings, name)
         encoder = self.encoders[name]
@@ -99,15 +83,13 @@ class TextWorker:
         """Built for the first batch, whose failing is told; a worker that does not start is not."""
         return _build(self.settings, self.name)
 
-    def work(self, units: Sequence[Mapping[str, str]]) -> tuple[str, str] | None:
-        """Embed batches of texts by key; why the encoder can't run here, if it can't."""
+    def work(self, units: Sequence[Mapping[str, str]]) -> Outcome:
+        """Embed batches of texts by key; what became of them."""
+        texts = {key: text for batch in units for key, text in batch.items()}
         store = VectorStore(self.settings.vectors_dir, self.encoder.fingerprint)
-        try:
-            for batch in units:
-                embed_here(self.encoder, store, batch, lambda done, of: None)
-        except EncoderUnavailable as error:
-            return error.reason, error.remedy
-        return None
+        work: TextWork = Work(self.encoder, texts, store.add)
+        embed_here(work, lambda done, of: None)
+        return work.outcome
 
 
 def _build(settings: Settings, name: str) -> Encoder:
@@ -136,7 +118,7 @@ class RayEngine:
 
     def __call__(
         self,
-        works: Sequence[Work],
+        works: Sequence[SoundWork],
         read_segments: ReadSegments,
         progress: Progress | None = None,
     ) -> None:
@@ -154,19 +136,13 @@ class RayEngine:
                 if isinstance(made, Lost):
                     _give_up(by_name, recordings, made)
                 else:
-                    _take_over(by_name, made)
+                    for name, outcome in made.items():
+                        by_name[name].take_over(outcome)
                 finished += sum(map(_size, recordings))
                 if progress:
                     progress(finished, total)
         for work in works:
-            self._check(work)
-
-    def _check(self, work: Work) -> None:
-        if work.unavailable:
-            return
-        made = {segment.key for segment in work.segments} - work.faults.keys()
-        store = VectorStore(self.settings.vectors_dir, work.encoder.fingerprint)
-        _tell_unseen(store, len(made) - len(store.known(made)))
+            _check(self.settings, work, [segment.key for segment in work.wanted])
 
 
 @dataclass(frozen=True)
@@ -176,46 +152,35 @@ class RayTextEngine:
     settings: Settings
     engine: RaySettings
 
-    def __call__(
-        self, encoder: Encoder, store: VectorStore, missing: Mapping[str, str], report: Progress
-    ) -> TextVectors:
-        """Every text's vector by key, read from the store.
+    def __call__(self, work: TextWork, report: Progress) -> None:
+        """Fill in the work's faults; every other key is in the store afterwards.
 
         Raises:
-            EncoderUnavailable: the encoder can't run on the nodes.
             ClusterError: the cluster can't do it, or its store is not the one that is read here.
         """
-        items = list(missing.items())
+        items = list(work.wanted.items())
         batches = [dict(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
-
         finished = 0
-        arguments = [self.settings, encoder.name]
+        arguments = [self.settings, work.encoder.name]
         with closing(run_shards(self.engine, TextWorker, arguments, batches)) as shards:
-            for done, unavailable in shards:
-                if isinstance(unavailable, Lost):
-                    raise ClusterError(
-                        f"encoder {encoder.name}: every worker that embedded {len(done[0])} texts, "
-                        f"the first {next(iter(done[0].values()))!r}, was lost: "
-                        f"{unavailable.reason}"
+            for done, outcome in shards:
+                if isinstance(outcome, Lost):
+                    lost = Fault(WORKER_LOST, outcome.reason)
+                    work.faults.update(
+                        dict.fromkeys((key for batch in done for key in batch), lost)
                     )
-                if unavailable:
-                    raise EncoderUnavailable(*unavailable)
+                else:
+                    work.take_over(outcome)
+                if work.unavailable:
+                    break
                 finished += sum(map(len, done))
                 report(finished, len(items))
-        vectors = store.read(missing)
-        _tell_unseen(store, len(missing) - len(vectors))
-        return vectors
+        _check(self.settings, work, work.wanted.keys())
 
 
-def _take_over(by_name: Mapping[str, Work], made: _Done) -> None:
-    """Note what a shard's worker says of its segments."""
-    for name, faults in made.faults.items():
-        by_name[name].faults.update(faults)
-    for name, (reason, remedy) in made.unavailable.items():
-        by_name[name].unavailable = EncoderUnavailable(reason, remedy)
-
-
-def _give_up(by_name: Mapping[str, Work], recordings: Sequence[_Recording], lost: Lost) -> None:
+def _give_up(
+    by_name: Mapping[str, SoundWork], recordings: Sequence[_Recording], lost: Lost
+) -> None:
     """Name every segment of the recordings that nobody survived."""
     for recording in recordings:
         for name, segments in recording.items():
@@ -229,7 +194,13 @@ def chosen_text_engine(settings: Settings) -> TextEngine:
     return RayTextEngine(settings, settings.engine) if settings.engine else embed_here
 
 
-def _tell_unseen(store: VectorStore, unseen: int) -> None:
+def _check(settings: Settings, work: Work[Any], keys: Collection[str]) -> None:
+    """Make sure that this process finds what the cluster computed."""
+    if work.unavailable:
+        return
+    store = VectorStore(settings.vectors_dir, work.encoder.fingerprint)
+    made = set(keys) - work.faults.keys()
+    unseen = len(made) - len(store.known(made))
     if unseen:
         raise ClusterError(
             f"{unseen} vectors that the cluster computed are not in {store.folder.place('')}: let "
@@ -242,20 +213,20 @@ def chosen_engine(settings: Settings) -> Engine:
     return RayEngine(settings, settings.engine) if settings.engine else embed_segments
 
 
-def _recordings(works: Sequence[Work]) -> list[_Recording]:
+def _recordings(works: Sequence[SoundWork]) -> list[_Recording]:
     """The missing segments, a recording together, the longest recording first."""
     found: dict[object, dict[str, list[Segment]]] = {}
     for work in works:
-        for segment in work.segments:
+        for segment in work.wanted:
             recording = found.setdefault(segment.path, {})
             recording.setdefault(work.encoder.name, []).append(segment)
     return sorted(found.values(), key=_size, reverse=True)
 
 
-def _sizes(works: Sequence[Work]) -> dict[Path, int]:
+def _sizes(works: Sequence[SoundWork]) -> dict[Path, int]:
     """The bytes of every recording that is here; clips of others are unreadable everywhere."""
     sizes = {}
-    for path in {segment.path for work in works for segment in work.segments}:
+    for path in {segment.path for work in works for segment in work.wanted}:
         with suppress(OSError):
             sizes[path] = stat_of(path)[0]
     return sizes

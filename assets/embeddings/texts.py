@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from assets.embeddings.counting import count
-from assets.embeddings.engine import Progress
-from resources.counts import Counts
-from resources.encoders.catalog import build_encoder, fused_encoders, single_encoders
+from assets.embeddings.results import (
+    Embeddings,
+    EncoderResult,
+    all_encoders,
+    encoder_exclusion,
+    exclusion,
+    failed_rows,
+    left_out,
+)
+from assets.embeddings.work import Progress, Work
+from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.late_fusion import fuse_rows
 from resources.encoders.precomputed import Precomputed, vector_key
 from resources.encoders.protocol import Encoder, EncoderUnavailable, Vectors
 from resources.keys import text_key
 from resources.settings import LateFusionSettings, Settings
-from resources.tables import TEXT_EMBEDDINGS, normalized, text_id
+from resources.tables import TEXT_EMBEDDING_EXCLUSIONS, TEXT_EMBEDDINGS, normalized, text_id
 from resources.vector_store import VectorStore
 
-BATCH = 1024
-"""Texts handed over at once; an encoder batches them further, by length."""
+BATCH = 128
+"""Texts handed over at once, a third of a minute's for the slowest encoder on a CPU; an encoder
+batches them further, by length."""
 
-TextVectors = Mapping[str, Vectors]
-TextEngine = Callable[[Encoder, VectorStore, Mapping[str, str], Progress], TextVectors]
+TextWork = Work[Mapping[str, str]]
+"""The missing texts by key."""
+
+TextEngine = Callable[[TextWork, Progress], None]
+"""What fills in a work's faults and saves every other vector: `embed_here`, or another."""
 
 
 def wanted_texts(
@@ -61,7 +73,7 @@ def embed_texts(
     previous: pd.DataFrame | None = None,
     progress: Callable[[str], Progress] | None = None,
     engine: TextEngine | None = None,
-) -> tuple[pd.DataFrame, Counts]:
+) -> Embeddings:
     """Embed distinct texts with every encoder of the config that can run here.
 
     Args:
@@ -73,66 +85,49 @@ def embed_texts(
         engine: what computes missing vectors, if not this process (see `embed_here`).
 
     Returns:
-        Table `text_embeddings`, and the counts. A text that nobody brought a vector of has no
-        row: scoring says what that costs. An encoder that can't run has none at all, and is
-        listed with the clips' exclusions.
+        Tables `text_embeddings` and `text_embedding_exclusions`, and the counts. An encoder that
+        can't run here has one row in the second, and in the first those texts that are known:
+        scoring says of every other, as of one that nobody brought a vector of, what it costs.
     """
-    by_name: dict[str, pd.DataFrame] = {}
-    made: set[str] = set()
+    by_name: dict[str, EncoderResult] = {}
     for name, encoder_settings in single_encoders(settings).items():
+        report = progress(f"texts, {name}") if progress else lambda done, of: None
         try:
             encoder = build_encoder(name, encoder_settings, settings.cache_dir)
             if isinstance(encoder, Precomputed):
                 by_name[name] = _look_up(encoder, texts)
             else:
-                report = progress(f"texts, {name}") if progress else lambda done, of: None
-                by_name[name], computed = _embed(
-                    encoder, settings, texts, engine or embed_here, report
-                )
-                made |= computed
-        except EncoderUnavailable:
-            continue
-    for name, fused in fused_encoders(settings).items():
-        if fused.weights.keys() <= by_name.keys():
-            by_name[name] = _fuse(name, fused, by_name)
-    made_of = [rows for rows in by_name.values() if len(rows)]
-    rows = pd.concat(made_of or [_rows("", [], [], [])])
-    table = TEXT_EMBEDDINGS.frame(rows.assign(benchmark=benchmark))
-    return table, count(table, previous, made, failed=0, item=["text_id", "encoder"])
+                by_name[name] = _embed(encoder, settings, texts, engine or embed_here, report)
+        except EncoderUnavailable as error:  # told without embedding, so by its fingerprint too
+            by_name[name] = left_out(name, error)
+    models = (TEXT_EMBEDDINGS, TEXT_EMBEDDING_EXCLUSIONS)
+    return all_encoders(settings, benchmark, by_name, _fuse, models, previous)
 
 
-def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> pd.DataFrame:
-    found = encoder.text_vectors(texts["text_id"])
-    vectors = list(found.values())
-    return _rows(encoder.name, list(found), [vector_key(vector) for vector in vectors], vectors)
-
-
-def embed_here(
-    encoder: Encoder, store: VectorStore, missing: Mapping[str, str], report: Progress
-) -> TextVectors:
-    """Embed texts in this process, and save their vectors batch by batch.
+def embed_here(work: TextWork, report: Progress) -> None:
+    """Embed texts in this process, and save their vectors at least every minute.
 
     Args:
-        encoder: what embeds.
-        store: where vectors are kept.
-        missing: the texts by key.
+        work: its `faults` and `unavailable` are filled in.
         report: told of texts done and texts to do.
-
-    Returns:
-        Every text's vector by key.
-
-    Raises:
-        EncoderUnavailable: the encoder can't run here.
     """
-    made: dict[str, Vectors] = {}
-    keys = list(missing)
-    for start in range(0, len(keys), BATCH):
-        batch = keys[start : start + BATCH]
-        vectors = encoder.embed_texts([missing[key] for key in batch])
-        store.add(batch, vectors)
-        made |= dict(zip(batch, vectors, strict=True))
-        report(len(made), len(keys))
-    return made
+    texts = list(work.wanted.items())
+    try:
+        for start in range(0, len(texts), BATCH):
+            batch = dict(texts[start : start + BATCH])
+            work.embed(work.encoder.embed_texts, batch)
+            if work.unavailable:
+                break
+            report(start + len(batch), len(texts))
+    finally:
+        work.save_finished()
+
+
+def _look_up(encoder: Precomputed, texts: pd.DataFrame) -> EncoderResult:
+    found = encoder.text_vectors(texts["text_id"])
+    vectors = list(found.values())
+    keys = [vector_key(vector) for vector in vectors]
+    return EncoderResult(_rows(encoder.name, list(found), keys, vectors))
 
 
 def _embed(
@@ -141,27 +136,50 @@ def _embed(
     texts: pd.DataFrame,
     engine: TextEngine,
     report: Progress,
-) -> tuple[pd.DataFrame, set[str]]:
-    """An encoder's rows, and the keys that were computed now."""
+) -> EncoderResult:
+    """An encoder's rows: what is known, and what could be computed of the rest."""
     store = VectorStore(settings.vectors_dir, encoder.fingerprint)
-    keys = [text_key(text, encoder.fingerprint) for text in texts["text"]]
-    known = store.read(keys)
-    missing = {key: text for key, text in zip(keys, texts["text"], strict=True) if key not in known}
-    if missing:
-        known |= engine(encoder, store, missing, report)
-    return _rows(encoder.name, texts["text_id"], keys, [known[key] for key in keys]), set(missing)
+    wanted = texts.assign(key=[text_key(text, encoder.fingerprint) for text in texts["text"]])
+    vectors = store.read(wanted["key"])
+    missing = wanted[~wanted["key"].isin(vectors.keys())]
+    work: TextWork = Work(
+        encoder, dict(zip(missing["key"], missing["text"], strict=True)), store.add
+    )
+    if work.wanted:
+        engine(work, report)
+        vectors |= store.read(work.wanted.keys())
+    rows = wanted[wanted["key"].isin(vectors.keys())]
+    return EncoderResult(
+        _rows(encoder.name, rows["text_id"], rows["key"], [vectors[key] for key in rows["key"]]),
+        _excluded(work, missing),
+        work.wanted.keys() & vectors.keys(),
+        failed_rows(encoder, len(wanted) - len(rows)),
+    )
+
+
+def _excluded(work: TextWork, missing: pd.DataFrame) -> list[dict[str, Any]]:
+    """The texts that the encoder failed with; where it can't run here, itself alone."""
+    name = work.encoder.name
+    if work.unavailable:
+        return [encoder_exclusion(name, work.unavailable)]
+    rows = zip(missing["text_id"], missing["text"], missing["key"], strict=True)
+    return [
+        exclusion("text", text_id, name, fault.reason, f"{text!r}: {fault.detail}")
+        for text_id, text, key in rows
+        if (fault := work.faults.get(key))
+    ]
 
 
 def _fuse(
-    name: str, settings: LateFusionSettings, by_name: Mapping[str, pd.DataFrame]
-) -> pd.DataFrame:
+    name: str, settings: LateFusionSettings, by_name: Mapping[str, EncoderResult]
+) -> EncoderResult:
     """Rows of an encoder made of others, of the texts that all of them have."""
-    parts = {part: by_name[part].set_index("text_id") for part in settings.weights}
-    return fuse_rows(parts, settings).assign(encoder=name).reset_index()
+    parts = {part: by_name[part].rows.set_index("text_id") for part in settings.weights}
+    return EncoderResult(fuse_rows(parts, settings).assign(encoder=name).reset_index())
 
 
 def _rows(
-    encoder: str, identifiers: Iterable[str], keys: Sequence[str], vectors: Sequence[Vectors]
+    encoder: str, identifiers: Iterable[str], keys: Iterable[str], vectors: Sequence[Vectors]
 ) -> pd.DataFrame:
-    columns = {"text_id": list(identifiers), "key": keys, "vector": vectors}
+    columns = {"text_id": list(identifiers), "key": list(keys), "vector": vectors}
     return pd.DataFrame(columns, dtype=object).assign(encoder=encoder)

@@ -28,6 +28,7 @@ from resources.tables import (
     RELEVANCE,
     SCORES,
     SUBSET_MEMBERS,
+    TEXT_EMBEDDING_EXCLUSIONS,
     TEXT_EMBEDDINGS,
 )
 
@@ -62,6 +63,7 @@ def _tables(stage: Stage) -> RetrievalTables:
         DESCRIPTION_EXCLUSIONS,
         INFORMATIVENESS_EXCLUSIONS,
         EMBEDDING_EXCLUSIONS,
+        TEXT_EMBEDDING_EXCLUSIONS,
     ],
     code_version="1",
     version=lambda stage: [_metrics(stage), source_version(stage.settings, stage.benchmark)],
@@ -77,6 +79,7 @@ def query_scores(stage: Stage) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame
             stage.table(DESCRIPTION_EXCLUSIONS),
             stage.table(INFORMATIVENESS_EXCLUSIONS),
             embedding_rows(stage.table(EMBEDDING_EXCLUSIONS)),
+            embedding_rows(stage.table(TEXT_EMBEDDING_EXCLUSIONS)),
             scored.left_out,
         ]
     )

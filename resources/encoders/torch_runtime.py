@@ -57,6 +57,8 @@ class TorchEncoder(ABC):
         self.name = name
         self._settings = settings
         self._cache_dir = cache_dir
+        self._clips_that_fit: int | None = None
+        self._tokens_that_fit = tokens.TOKENS_A_BATCH
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -83,7 +85,11 @@ class TorchEncoder(ABC):
         """Embed clips (see `Encoder`)."""
         run = functools.partial(self._run, self._audio_rows)
         clips = list(zip(waveforms, draws, strict=True))
-        return in_batches(run, clips, self.batch_size)
+        at_once = self._clips_that_fit or self.batch_size
+        rows, fitting = in_batches(run, clips, at_once)
+        if fitting < at_once:
+            self._clips_that_fit = fitting
+        return rows
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Embed texts (see `Encoder`), each distinct one once."""
@@ -96,8 +102,11 @@ class TorchEncoder(ABC):
             return self._run(self._text_rows, batch)
 
         rows: dict[str, np.ndarray] = {}
-        for positions in tokens.batches([len(numbers) for numbers in token_lists]):
-            vectors = in_batches(run, positions, len(positions))
+        lengths = [len(numbers) for numbers in token_lists]
+        for positions in tokens.batches(lengths, self._tokens_that_fit):
+            vectors, fitting = in_batches(run, positions, len(positions))
+            if fitting < len(positions):
+                self._tokens_that_fit = fitting * max(lengths[position] for position in positions)
             rows |= {distinct[p]: vector for p, vector in zip(positions, vectors, strict=True)}
         return np.stack([rows[text] for text in texts])
 
@@ -249,13 +258,21 @@ def has_torch() -> bool:
     return find_spec("torch") is not None
 
 
+def lacks_torch(encoder: object) -> bool:
+    """Whether an encoder can't compute here because the extra is not installed."""
+    return isinstance(encoder, TorchEncoder) and not has_torch()
+
+
 def in_batches(
     run: Callable[[list[Any]], Vectors], items: Sequence[Any], batch_size: int
-) -> Vectors:
+) -> tuple[Vectors, int]:
     """Run over items in batches; a batch that does not fit into memory is halved.
 
+    Returns:
+        Every item's row, and the largest batch that is known to fit: where to begin next time.
+
     Raises:
-        EncoderUnavailable: not even one item fits.
+        MemoryError: one item alone does not fit.
     """
     parts: list[Vectors] = []
     start, size = 0, batch_size
@@ -266,13 +283,13 @@ def in_batches(
             if not _out_of_memory(error):
                 raise
             if size == 1:
-                raise EncoderUnavailable(
-                    "out of memory", "not even one item fits; free memory, or use another device"
+                raise MemoryError(
+                    "not even one item fits; free memory, or use another device"
                 ) from error
             size //= 2
         else:
             start += size
-    return np.concatenate(parts)
+    return np.concatenate(parts), size
 
 
 def _out_of_memory(error: BaseException) -> bool:

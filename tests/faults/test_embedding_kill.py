@@ -18,8 +18,9 @@ CHILD = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from assets.embeddings import engine
-from assets.embeddings.engine import Segment, Work, embed_segments
+from assets.embeddings import work
+from assets.embeddings.engine import Segment, embed_segments
+from assets.embeddings.work import Work
 from resources.encoders.protocol import Window
 from resources.media.segments import read_segments
 from resources.vector_store import VectorStore
@@ -35,7 +36,7 @@ class Slow:
 
 root, wav = Path(sys.argv[1]), Path(sys.argv[2])
 PAUSE, count = float(sys.argv[3]), int(sys.argv[4])
-engine._SAVE_EVERY_S = 0.2
+work._SAVE_EVERY_S = 0.2
 store = VectorStore(root, Slow.fingerprint)
 keys = [f"{i:064d}" for i in range(count)]
 known = store.known(keys)

@@ -21,7 +21,7 @@ from assets.benchmarks.clips import build_clips
 from assets.benchmarks.recordings import locate, media_inventory
 from assets.embeddings import ray_engine
 from assets.embeddings.audio import embed_clips
-from assets.embeddings.engine import Segment, Work
+from assets.embeddings.engine import Segment
 from assets.embeddings.ray_engine import (
     EmbeddingWorker,
     RayEngine,
@@ -30,6 +30,7 @@ from assets.embeddings.ray_engine import (
     chosen_text_engine,
 )
 from assets.embeddings.texts import embed_texts
+from assets.embeddings.work import Work
 from resources import ray_cluster as cluster_module
 from resources.config_file import SettingsError, load_settings
 from resources.encoders.protocol import EncoderUnavailable
@@ -192,12 +193,13 @@ def test_a_cluster_computes_the_tables_of_one_process(cluster, settings, tmp_pat
 def test_texts_of_a_cluster_are_those_of_one_process(cluster, settings, tmp_path, monkeypatch):
     words = ["a knife taps on a board", "water runs", "a drawer slides shut", "a motor hums"]
     texts = pd.DataFrame({"text_id": [text_id(text) for text in words], "text": words})
-    alone, _ = embed_texts(settings, BENCHMARK, texts)
+    alone = embed_texts(settings, BENCHMARK, texts).embeddings
     shared = settings.model_copy(update={"vectors": tmp_path / "shared", "engine": RaySettings()})
     monkeypatch.setattr(ray_engine, "BATCH", 2)
     engine = chosen_text_engine(shared)
-    together, counts = embed_texts(shared, BENCHMARK, texts, engine=engine)
-    assert counts.new == len(words)
+    made = embed_texts(shared, BENCHMARK, texts, engine=engine)
+    assert made.counts.new == len(words)
+    together = made.embeddings
     assert alone.drop(columns="vector").equals(together.drop(columns="vector"))
     difference = np.stack(list(alone["vector"])) - np.stack(list(together["vector"]))
     assert np.abs(difference).max() <= 1e-6
@@ -293,7 +295,7 @@ def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path
                 yield [unit], Lost("the process ended")
                 continue
             store.add([s.key for s in unit["stub"]], np.ones((3, 2), np.float32))
-            yield [unit], ray_engine._Done({"stub": {}})
+            yield [unit], {"stub": ({}, None)}
 
     monkeypatch.setattr(ray_engine, "run_shards", run)
     RayEngine(settings, RaySettings())([work], None)
@@ -309,7 +311,7 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
         ray_engine,
         "run_shards",
         lambda engine, worker, arguments, units: (
-            (shard, ray_engine._Done({"stub": {}})) for shard in [units]
+            (shard, {"stub": ({}, None)}) for shard in [units]
         ),
     )
     with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):

@@ -20,7 +20,8 @@ import numpy as np
 import soundfile
 from support.ray_nodes import ray_cluster
 
-from assets.embeddings.engine import Segment, Work, embed_segments
+from assets.embeddings.engine import Segment, embed_segments
+from assets.embeddings.work import Work
 from resources.encoders.protocol import Window
 from resources.media.segments import read_segments
 from resources.parallel import Lost

@@ -30,7 +30,8 @@ import torch
 from support.encoder_files import roberta_vocabulary
 from support.laion_package import clap_module
 
-from assets.embeddings.engine import Segment, Work, embed_segments
+from assets.embeddings.engine import Segment, embed_segments
+from assets.embeddings.work import Work
 from resources.encoders import torch_runtime
 from resources.encoders.laion_clap import LaionClap
 from resources.media.segments import read_segments

@@ -7,7 +7,8 @@ from unittest import mock
 import numpy as np
 
 from assets.embeddings import engine
-from assets.embeddings.engine import Segment, Work, embed_segments
+from assets.embeddings.engine import Segment, embed_segments
+from assets.embeddings.work import Work
 from resources.encoders.torch_runtime import TorchEncoder
 
 

@@ -27,7 +27,7 @@ import yaml
 from support.fake_sender import FakeSender
 
 from assets.descriptions import assets as description_assets
-from assets.embeddings import audio, engine, fingerprints, texts
+from assets.embeddings import audio, fingerprints, texts, work
 from assets.reports.assets import CHAIN
 from resources.config_file import load_settings
 from resources.encoders.protocol import Window, unit_rows
@@ -260,7 +260,7 @@ class Project:
         with pytest.MonkeyPatch.context() as patch:
             for module in (audio, texts, fingerprints):
                 patch.setattr(module, "build_encoder", self._encoder)
-            patch.setattr(engine, "_SAVE_EVERY_S", 0.0)
+            patch.setattr(work, "_SAVE_EVERY_S", 0.0)
             patch.setattr(texts, "BATCH", 2)
             patch.setattr("os.fsync", lambda descriptor: None)
             with Ledger.in_folder(settings.cache_dir) as ledger:

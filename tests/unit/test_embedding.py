@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,69 +15,28 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from support.stub_encoders import (
+    BROKEN,
+    MANY,
+    RATE,
+    VIDEOS,
+    Sounds,
+    StubEncoder,
+    clip,
+    settings,
+    use,
+)
 
-from assets.embeddings import audio, engine, planning, texts
+from assets.embeddings import engine, work
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import encoder_fingerprints
 from assets.embeddings.planning import VectorPlan, plan_vectors
+from assets.embeddings.results import Embeddings
 from assets.embeddings.texts import embed_texts, wanted_texts
 from resources.counts import Counts
-from resources.encoders.protocol import EncoderUnavailable, Window, unit_rows
-from resources.media.decoding import MediaError
+from resources.encoders.protocol import EncoderUnavailable
 from resources.settings import LateFusionSettings, PrecomputedSettings
-from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, text_id
-
-RATE = 1000
-Span = tuple[float, float]
-
-
-class StubEncoder:
-    """Vectors that can be told from sound and draw; it counts what it is asked."""
-
-    sample_rate = RATE
-    batch_size = 32
-
-    def __init__(self, name: str = "stub", fingerprint: str = "a" * 64) -> None:
-        self.name = name
-        self.fingerprint = fingerprint
-        self.window = Window(10.0, "zero_pad", "crop_random")
-        self.training_recordings: frozenset[str] = frozenset()
-        self.clips = 0
-        self.texts: list[str] = []
-
-    def embed_audio(self, waveforms: Sequence[np.ndarray], draws: Sequence[int]) -> np.ndarray:
-        if any(waveform[0] == BROKEN for waveform in waveforms):
-            raise RuntimeError("broken clip")
-        self.clips += len(waveforms)
-        values = [
-            [wave.mean(), len(wave), draw % 1000 if len(wave) > 10 * RATE else 0, 1]
-            for wave, draw in zip(waveforms, draws, strict=True)
-        ]
-        return unit_rows(np.array(values))
-
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
-        self.texts += texts
-        return unit_rows(np.array([[len(text), 1.0, 2.0, 3.0] for text in texts]))
-
-
-BROKEN = -7.0
-
-
-class Sounds:
-    """Stands in for media files: samples are the start's second; some segments are faulty."""
-
-    def __init__(self) -> None:
-        self.faulty: dict[float, float | None] = {}
-        """By start: the samples' value, or None where reading fails."""
-        self.read: list[tuple[Path, int]] = []
-
-    def __call__(self, path: Path, spans: Sequence[Span]) -> Iterator[tuple[int, np.ndarray]]:
-        self.read.append((path, len(spans)))
-        for index, (start, stop) in reversed(list(enumerate(spans))):
-            value = self.faulty.get(start, start)
-            if value is None:
-                raise MediaError("damaged", f"no sound at {start}")
-            yield index, np.full(round((stop - start) * RATE), value, np.float32)
+from resources.tables import CAPTIONS, CLIPS, QUESTIONS, text_id
 
 
 @pytest.fixture
@@ -85,62 +44,6 @@ def stub(monkeypatch: pytest.MonkeyPatch) -> StubEncoder:
     encoder = StubEncoder()
     use(monkeypatch, {"stub": encoder})
     return encoder
-
-
-def use(monkeypatch: pytest.MonkeyPatch, encoders: dict[str, Any]) -> None:
-    def build(name: str, *_: object) -> Any:
-        if isinstance(encoders[name], Exception):
-            raise encoders[name]
-        return encoders[name]
-
-    monkeypatch.setattr(audio, "build_encoder", build)
-    monkeypatch.setattr(texts, "build_encoder", build)
-    monkeypatch.setattr(planning, "build_encoder", build)
-
-
-def settings(tmp_path: Path, *names: str, seeds: tuple[int, ...] = (0,)) -> Any:
-    names = names or ("stub",)
-    return SimpleNamespace(
-        encoders=dict.fromkeys(names),
-        seeds=seeds,
-        cache_dir=tmp_path,
-        vectors_dir=tmp_path / "vectors",
-    )
-
-
-def recordings(*video_ids: str) -> pd.DataFrame:
-    return MEDIA.frame(
-        {
-            "benchmark": "b",
-            "video_id": video_id,
-            "path": f"/sounds/{video_id}.wav",
-            "sample_rate": RATE,
-            "content_hash": f"hash of {video_id}",
-            "usable": True,
-        }
-        for video_id in video_ids
-    )
-
-
-def clip(
-    clip_id: str, start: float, stop: float, video_id: str = "v1", **more: Any
-) -> dict[str, Any]:
-    return {
-        "benchmark": "b",
-        "clip_id": clip_id,
-        "video_id": video_id,
-        "start_s": start,
-        "stop_s": stop,
-        "text": clip_id,
-        "text_id": text_id(clip_id),
-        "shortened": False,
-        "usable": True,
-        **more,
-    }
-
-
-MANY = [clip(f"c{i:02}", float(i), i + 0.5, f"v{i % 3}") for i in range(40)]
-VIDEOS = recordings("v0", "v1", "v2")
 
 
 def test_a_second_run_computes_nothing(tmp_path: Path, stub: StubEncoder) -> None:
@@ -292,11 +195,12 @@ def test_an_encoder_that_can_not_run_is_named_and_the_others_go_on(
     assert result.exclusions.drop(columns="benchmark").to_numpy().tolist() == [
         ["encoder", "gone", "gone", "weights missing", "put them there"]
     ]
-    table, counts = embed_texts(
+    made = embed_texts(
         settings(tmp_path, "gone", "stub"), "b", pd.DataFrame({"text_id": ["i"], "text": ["t"]})
     )
-    assert counts == Counts(wanted=1, new=1)
-    assert list(table["encoder"]) == ["stub"]
+    assert made.counts == Counts(wanted=1, new=1)
+    assert list(made.embeddings["encoder"]) == ["stub"]
+    pd.testing.assert_frame_equal(made.exclusions, result.exclusions)
 
 
 def test_an_encoder_that_fails_with_every_clip_is_named(
@@ -313,7 +217,7 @@ def test_an_encoder_that_fails_with_every_clip_is_named(
 def test_what_was_finished_before_a_crash_is_kept(
     tmp_path: Path, stub: StubEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(work, "_SAVE_EVERY_S", 0.0)
 
     def crash(done: int, _: int) -> None:
         if done >= 32:
@@ -360,19 +264,19 @@ def test_each_distinct_text_is_embedded_once(tmp_path: Path, stub: StubEncoder) 
     wanted = wanted_texts(captions, clips, QUESTIONS.frame([]), descriptions)
     assert sorted(wanted["text"]) == ["a knife", "cut bread", "pour", "wash"]
     told = []
-    table, counts = embed_texts(
+    made = embed_texts(
         settings(tmp_path),
         "b",
         wanted,
         progress=lambda what: lambda *done: told.append((what, done)),
     )
-    assert counts == Counts(wanted=4, new=4)
+    assert made.counts == Counts(wanted=4, new=4)
     assert told == [("texts, stub", (4, 4))]
     assert sorted(stub.texts) == sorted(wanted["text"])
-    again, counts = embed_texts(settings(tmp_path), "b", wanted, table)
-    assert counts == Counts(wanted=4, reused=4)
+    again = embed_texts(settings(tmp_path), "b", wanted, made.embeddings)
+    assert again.counts == Counts(wanted=4, reused=4)
     assert len(stub.texts) == 4
-    pd.testing.assert_frame_equal(table, again)
+    pd.testing.assert_frame_equal(made.embeddings, again.embeddings)
 
 
 def test_questions_ask_for_their_texts_only(tmp_path: Path) -> None:
@@ -430,9 +334,9 @@ def test_precomputed_vectors_are_looked_up_and_gaps_are_named(tmp_path: Path) ->
     assert result.exclusions[["item_id", "reason"]].to_numpy().tolist() == [["b", "no vector"]]
     assert result.counts == Counts(wanted=1, reused=1)
     asked = pd.DataFrame({"text": ["pour", "cut"]})
-    table, counts = embed_texts(given, "b", asked.assign(text_id=asked["text"].map(text_id)))
-    assert list(table["text_id"]) == [text_id("pour")]
-    assert counts == Counts(wanted=1, reused=1)
+    made = embed_texts(given, "b", asked.assign(text_id=asked["text"].map(text_id)))
+    assert list(made.embeddings["text_id"]) == [text_id("pour")]
+    assert made.counts == Counts(wanted=1, reused=1)
 
 
 def test_fused_encoders_average_similarities(tmp_path: Path) -> None:
@@ -453,14 +357,14 @@ def test_fused_encoders_average_similarities(tmp_path: Path) -> None:
     both = LateFusionSettings(kind="late_fusion", weights={"first": 1, "second": 3})
     given = SimpleNamespace(encoders={**encoders, "both": both}, seeds=(0,), cache_dir=tmp_path)
     result = embed_clips(given, "b", CLIPS.frame([clip("a", 0, 1), clip("b", 1, 2)]), VIDEOS)
-    table, counts = embed_texts(given, "b", pd.DataFrame({"text": ["pour"], "text_id": ["t"]})
+    made = embed_texts(given, "b", pd.DataFrame({"text": ["pour"], "text_id": ["t"]})
                                 .assign(text_id=text_id("pour")))  # fmt: skip
     clips = result.embeddings[result.embeddings["clip_id"] == "a"].set_index("encoder")["vector"]
-    text = table.set_index("encoder")["vector"]
+    text = made.embeddings.set_index("encoder")["vector"]
     cosine = {name: float(clips[name] @ text[name]) for name in ("first", "second", "both")}
     assert cosine["both"] == pytest.approx((cosine["first"] + 3 * cosine["second"]) / 4)
     assert np.linalg.norm(clips["both"]) == pytest.approx(1)
-    assert counts == Counts(wanted=3, reused=3)
+    assert made.counts == Counts(wanted=3, reused=3)
     excluded = result.exclusions[["item_id", "encoder"]].to_numpy().tolist()
     assert sorted(excluded) == [["b", "both"], ["b", "second"]]
 
@@ -519,14 +423,14 @@ def test_anything_incremental_equals_anything_from_scratch(
     rows = dict(original)
     encoder, crash_at = StubEncoder(), None
 
-    def make(folder: Path, crash_at: int | None = None) -> audio.AudioEmbeddings:
+    def make(folder: Path, crash_at: int | None = None) -> Embeddings:
         def progress(done: int, _: int) -> None:
             if crash_at is not None and done > crash_at:
                 raise KeyboardInterrupt
 
         with pytest.MonkeyPatch.context() as patch:
             use(patch, {"stub": encoder})
-            patch.setattr(engine, "_SAVE_EVERY_S", 0.0)
+            patch.setattr(work, "_SAVE_EVERY_S", 0.0)
             clips = CLIPS.frame(list(rows.values()))
             return embed_clips(
                 settings(folder, seeds=(0, 1)), "b", clips, VIDEOS, None, Sounds(), progress

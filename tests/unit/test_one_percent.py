@@ -55,8 +55,7 @@ def run(folder, template, counting):
     settings = SimpleNamespace(
         encoders={"fake": None}, cache_dir=folder, vectors_dir=folder / "vectors"
     )
-    _, counts = embed_texts(settings, "b", both)
-    return made.counts, counts
+    return made.counts, embed_texts(settings, "b", both).counts
 
 
 def test_one_percent_of_the_texts_is_one_percent_of_the_work(tmp_path, counting):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,13 +39,36 @@ class Memory:
                          "enough memory: you tried to allocate; out of memory")])  # fmt: skip
 def test_a_batch_that_does_not_fit_is_halved_and_nothing_is_lost(error: Exception | None) -> None:
     memory = Memory(fits=5, error=error)
-    rows = in_batches(memory.run, list(range(30)), 16)
+    rows, fitting = in_batches(memory.run, list(range(30)), 16)
     np.testing.assert_array_equal(rows[:, 0], np.arange(30))
     assert memory.sizes[:3] == [16, 8, 4]
+    assert fitting == 4
 
 
-def test_where_not_even_one_fits_the_encoder_is_unavailable() -> None:
-    with pytest.raises(EncoderUnavailable, match="out of memory"):
+@pytest.mark.parametrize("side", ["audio", "texts"])
+def test_the_size_that_fits_is_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    encoder = LaionClap("clap", LaionClapSettings(kind="laion_clap", batch_size=16), tmp_path)
+    memory = Memory(fits=5)
+
+    def run(_: object, items: Any) -> np.ndarray:
+        return memory.run([0] * len(items))
+
+    monkeypatch.setattr(encoder, "_run", run)
+    monkeypatch.setattr(encoder, "_device", lambda: None)
+    monkeypatch.setattr(encoder, "_tokens", lambda texts: [[1] * 256] * len(texts))
+    monkeypatch.setattr(torch_runtime.tokens, "padded", lambda lists, padding: lists)
+    for _ in range(2):
+        if side == "audio":
+            encoder.embed_audio([np.zeros(9, np.float32)] * 16, [0] * 16)
+        else:
+            encoder.embed_texts([str(number) for number in range(16)])
+    assert memory.sizes == [16, 8, 4, 4, 4, 4, 4, 4, 4, 4]
+
+
+def test_an_item_that_does_not_fit_alone_is_said_so() -> None:
+    with pytest.raises(MemoryError, match="not even one item fits"):
         in_batches(Memory(fits=0).run, [1, 2, 3], 4)
 
 
