@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -111,7 +112,11 @@ def home(config: ConfigOption = None) -> None:
     """Prepare Dagster's home for this config, and print it: what Dagster's own commands want."""
     from pipelines.instance import prepare_home
 
-    typer.echo(prepare_home(read_settings(config)))
+    given = os.environ.get("DAGSTER_HOME")
+    prepared = prepare_home(read_settings(config))
+    if given and Path(given).resolve() != prepared.resolve():
+        typer.echo(f"DAGSTER_HOME is {given}, which belongs to another config: set it to", err=True)
+    typer.echo(prepared)
 
 
 @app.command()

@@ -12,8 +12,10 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from support.sample_project import sample_settings
+from typer.testing import CliRunner
 
 from pipelines import instance as home_module
+from pipelines.cli import app
 from pipelines.instance import fail_dead_runs, prepare_home
 from resources.settings import PROJECT_ROOT
 
@@ -172,3 +174,16 @@ def test_an_event_finds_its_files_open(settings, monkeypatch):
         assert len(instance.all_logs(run.run_id)) == 3
         assert instance.get_run_by_id(run.run_id).job_name == "refresh"
     assert not files & set(opened)
+
+
+def test_the_home_of_another_config_is_told(settings, monkeypatch):
+    """Services that are started with it would show that config's runs."""
+    command = ["home", "--config", str(settings.config_file)]
+    own = str(settings.dagster_home)
+    for given, told in (("", False), (own, False), ("/elsewhere", True)):
+        monkeypatch.setenv("DAGSTER_HOME", given)
+        done = CliRunner().invoke(app, command)
+        assert done.stdout.split() == [own]
+        assert (
+            "DAGSTER_HOME is /elsewhere, which belongs to another config" in done.stderr
+        ) == told

@@ -1,16 +1,23 @@
 """Values for Dagster's chart and for KubeRay's say the same as compose.yaml and dagster.yaml."""
 
+import importlib.metadata
 import re
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from resources.settings import PROJECT_ROOT
 
 DEPLOY = PROJECT_ROOT / "deploy"
 VARIABLE = re.compile(r"\$\{(\w+)(?::[-?]([^}]*))?\}")
-SECRET = {"PGPASSWORD", "OPENAI_API_KEY"}
+SECRET = {
+    *("PGPASSWORD", "OPENAI_API_KEY"),
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+}
+DEFAULT = {"extra": "default"}
 IMAGE = "registry.example/sound-approach"
 
 
@@ -82,6 +89,13 @@ def test_every_variable_of_the_compose_file_has_its_value(compose, values, code)
         assert given.items() <= compose.environment.items()
 
 
+def test_of_what_is_in_the_checkout_every_folder_that_a_config_names_is_mounted(compose):
+    for service in ("home", "code", "webserver", "daemon"):
+        mounted = compose.services[service]["volumes"]
+        for folder in ("prompts", "configs", "deploy"):
+            assert f"../{folder}:/app/{folder}:ro" in mounted
+
+
 def test_the_database_is_that_of_the_config(compose, values):
     database = values["postgresql"]
     host = f"{database['postgresqlHost']}:{database['service']['port']}"
@@ -125,6 +139,19 @@ def test_the_chart_is_of_the_release_that_is_installed():
     pins = (PROJECT_ROOT / "constraints.txt").read_text()
     (version,) = re.findall(r"--version (\S+)", text)
     assert f"\ndagster=={version}\n" in pins
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs the extra `cluster`")
+def test_ray_nodes_can_say_that_they_are_well():
+    """KubeRay asks over HTTP, by the version that is named; plain `ray` does not answer."""
+    pins = (PROJECT_ROOT / "constraints.txt").read_text().lower().replace("_", "-")
+    assert f"\nray=={read('ray-values.yaml')['head']['rayVersion']}\n" in pins
+    assert '"ray[default]"' in (DEPLOY / "Dockerfile").read_text()
+    wanted = [Requirement(line) for line in importlib.metadata.requires("ray")]
+    wanted = [each.name for each in wanted if each.marker and each.marker.evaluate(DEFAULT)]
+    assert "aiohttp" in wanted
+    for name in wanted:
+        assert f"\n{name.lower().replace('_', '-')}==" in pins
 
 
 def test_ray_nodes_are_of_the_same_image_and_know_the_same_config(compose):
