@@ -34,6 +34,7 @@ from resources.language_model.ledger_database import (
     REQUESTS,
     chunks,
     open_engine,
+    reading,
     transaction,
     upsert,
 )
@@ -86,7 +87,7 @@ class Ledger:
         """What is known under these keys; keys never asked are absent."""
         columns = [ANSWERS.c.key, *(ANSWERS.c[name] for name in Stored.__dataclass_fields__)]
         found: dict[str, Stored] = {}
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             for chunk in chunks(list(keys)):
                 rows = connection.execute(sa.select(*columns).where(ANSWERS.c.key.in_(chunk)))
                 for key, state, fields, *rest in rows:
@@ -208,7 +209,7 @@ class Ledger:
         """A batch's requests with their members, in a fixed order."""
         names = ("request_id", "model", "body", "answer_schema", "reserved_usd")
         members: dict[str, list[tuple[str, int]]] = {}
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             joined = connection.execute(
                 sa.select(MEMBERS.c.request_id, MEMBERS.c.key, ANSWERS.c.attempts)
                 .join(REQUESTS, REQUESTS.c.request_id == MEMBERS.c.request_id)
@@ -275,7 +276,7 @@ class Ledger:
     def quarantined(self, keys: Iterable[str]) -> Counter[str]:
         """How many of these keys are in quarantine, by class."""
         found: Counter[str] = Counter()
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             for chunk in chunks(sorted(set(keys))):
                 failed = ANSWERS.c.key.in_(chunk), ANSWERS.c.state == "failed"
                 found.update(connection.scalars(sa.select(ANSWERS.c.problem).where(*failed)))
@@ -329,7 +330,7 @@ class Ledger:
         Those that were written down and taken back before they left are no requests.
         """
         found: dict[str, dict[str, Any]] = {}
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             for chunk in chunks(sorted(set(keys))):
                 about = sa.select(MEMBERS.c.request_id).where(MEMBERS.c.key.in_(chunk))
                 left = sa.or_(REQUESTS.c.problem.is_(None), REQUESTS.c.problem != "not_sent")
@@ -353,7 +354,7 @@ class Ledger:
         counted = [REQUESTS.c.attempts, REQUESTS.c.prompt_tokens, REQUESTS.c.completion_tokens]
         kind = (REQUESTS.c.state, REQUESTS.c.problem)
         rows = sa.select(*kind, sa.func.count(), *map(sa.func.sum, counted)).group_by(*kind)
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return sorted((list(row) for row in connection.execute(rows)), key=str)
 
     def observed(self, variant: str, model: str, most: int = 2000) -> list[Observed]:
@@ -379,7 +380,7 @@ class Ledger:
             .order_by(REQUESTS.c.request_id)
             .limit(most)
         )
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return [Observed(*row) for row in connection.execute(wanted)]
 
     def paid_usd(self) -> float:
@@ -391,14 +392,14 @@ class Ledger:
         )
         unknown = sa.case((on_its_way, REQUESTS.c.reserved_usd), else_=0.0)
         total = sa.select(sa.func.sum(sa.func.coalesce(REQUESTS.c.cost_usd, unknown)))
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return connection.scalar(total) or 0.0
 
     def recorded_rows(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """Answers in the form of a recorded file (see `recorded.py`), where there are any."""
         columns = [ANSWERS.c[name] for name in ("key", "model", "variant", "text", "fields")]
         rows: list[dict[str, Any]] = []
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             for chunk in chunks(sorted(set(keys))):
                 found = connection.execute(
                     sa.select(*columns).where(
@@ -413,13 +414,13 @@ class Ledger:
     def states(self) -> dict[str, int]:
         """How many questions are in each state (see `Stored`)."""
         counted = sa.select(ANSWERS.c.state, sa.func.count()).group_by(ANSWERS.c.state)
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return {row[0]: row[1] for row in connection.execute(counted)}
 
     def answered(self) -> set[str]:
         """The keys of all answers."""
         wanted = sa.select(ANSWERS.c.key).where(ANSWERS.c.state == "answered")
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return set(connection.scalars(wanted))
 
     @contextmanager

@@ -16,6 +16,7 @@ from resources.language_model.ledger_database import (
     METADATA,
     REQUESTS,
     chunks,
+    telling,
     transaction,
     upsert,
 )
@@ -36,7 +37,10 @@ def back_up(ledger: Ledger, file: Path) -> None:
     if ledger.engine.dialect.name != "sqlite":
         _copy_into_file(ledger.engine, file)
         return
-    with ledger.engine.connect().execution_options(transaction=False) as connection:
+    with (
+        telling(ledger.engine, "backed up"),
+        ledger.engine.connect().execution_options(transaction=False) as connection,
+    ):
         connection.exec_driver_sql("VACUUM INTO ?", (str(file),))
 
 
@@ -45,12 +49,17 @@ def _copy_into_file(engine: sa.Engine, file: Path) -> None:
     unfinished = file.with_name(f"{file.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     copy = sa.create_engine(f"sqlite:///{unfinished}")
-    one_moment = engine.connect().execution_options(isolation_level="REPEATABLE READ")
-    with one_moment as source, copy.begin() as target:
+    with (
+        telling(engine, "backed up"),
+        engine.connect().execution_options(isolation_level="REPEATABLE READ") as source,
+        copy.begin() as target,
+    ):
         METADATA.create_all(target)
         for table in METADATA.sorted_tables:
-            rows = source.execute(sa.select(table)).mappings()
-            for part in rows.partitions(CHUNK):
+            # By a cursor of the server: a ledger may be larger than this machine's memory.
+            by_parts = {"stream_results": True, "yield_per": CHUNK}
+            rows = source.execute(sa.select(table), execution_options=by_parts).mappings()
+            for part in rows.partitions():
                 target.execute(sa.insert(table), [dict(row) for row in part])
     copy.dispose()
     unfinished.replace(file)
@@ -58,6 +67,8 @@ def _copy_into_file(engine: sa.Engine, file: Path) -> None:
 
 def restore(ledger: Ledger, file: Path) -> int:
     """Take over a backup's answers that are not known here, with its requests; lose nothing here.
+
+    Others may write meanwhile. One that is stopped is completed by the next.
 
     Returns:
         How many answers were taken over.
@@ -78,18 +89,27 @@ def restore(ledger: Ledger, file: Path) -> int:
         raise LanguageModelError(f"{file}: no backup of a ledger: {error.orig}") from error
     finally:
         backup.dispose()
-    with transaction(ledger.engine) as connection:
-        known = set(connection.scalars(sa.select(ANSWERS.c.key).where(ANSWERS.c.state != "open")))
+    taken = sum(_take_over(ledger.engine, chunk) for chunk in chunks(answers))
+    for table, rows in ((REQUESTS, requests), (MEMBERS, members)):
+        for chunk in chunks(rows):
+            with transaction(ledger.engine) as connection:
+                insert = upsert(ledger.engine)(table)
+                connection.execute(insert.on_conflict_do_nothing(), chunk)
+    return taken
+
+
+def _take_over(engine: sa.Engine, answers: Sequence[dict[str, Any]]) -> int:
+    """Store those that are not known, in a transaction of their own, so that others can write."""
+    keys = [row["key"] for row in answers]
+    with transaction(engine) as connection:
+        settled = sa.select(ANSWERS.c.key).where(ANSWERS.c.key.in_(keys), ANSWERS.c.state != "open")
+        known = set(connection.scalars(settled))
         new = [row for row in answers if row["key"] not in known]
-        insert = upsert(ledger.engine)
-        known_columns = [column.name for column in ANSWERS.columns]
-        replaced = {name: insert(ANSWERS).excluded[name] for name in known_columns}
-        for chunk in chunks(new):
-            statement = insert(ANSWERS).on_conflict_do_update(index_elements=["key"], set_=replaced)
-            connection.execute(statement, chunk)
-        for table, rows in ((REQUESTS, requests), (MEMBERS, members)):
-            for chunk in chunks(rows):
-                connection.execute(insert(table).on_conflict_do_nothing(), chunk)
+        if new:
+            insert = upsert(engine)(ANSWERS)
+            replaced = {column.name: insert.excluded[column.name] for column in ANSWERS.columns}
+            statement = insert.on_conflict_do_update(index_elements=["key"], set_=replaced)
+            connection.execute(statement, new)
     return len(new)
 
 

@@ -150,26 +150,51 @@ def _begin_postgresql(connection: sa.Connection) -> None:
 
 
 _WHAT_TO_LOOK_AT = {
-    "sqlite": "Is the disk full, or the folder read-only?",
-    "postgresql": "Does the server run, and are user, PGPASSWORD and database right?",
+    "sqlite": "Is the disk full, the folder read-only, or has another process been writing for "
+    "60 s?",
+    "postgresql": "Does the server run, has its disk room, and are user, PGPASSWORD and database "
+    "right?",
+    "55P03": "Another process has been writing for 60 s: run again when it is through.",
+    "42501": "The user of the URL must be allowed to make tables in the database, and to read and "
+    "write them: GRANT CREATE, USAGE ON SCHEMA public, by the database's owner.",
 }
+"""By dialect; by PostgreSQL's own codes where they say more."""
+
+
+@contextmanager
+def telling(engine: sa.Engine, done: str) -> Iterator[None]:
+    """Say of a database's refusal which ledger it is about, and what to look at.
+
+    Raises:
+        LanguageModelError: the database can't be read or written.
+    """
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        said = str(error.orig).partition("\n")[0]
+        code = getattr(error.orig, "sqlstate", None)
+        remedy = _WHAT_TO_LOOK_AT.get(code or "") or _WHAT_TO_LOOK_AT[engine.dialect.name]
+        raise LanguageModelError(
+            f"the ledger {engine.url.render_as_string()} can't be {done}: {said}. {remedy}"
+        ) from error
+
+
+@contextmanager
+def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """A connection that reads (see `telling`)."""
+    with telling(engine, "read"), engine.connect() as connection:
+        yield connection
 
 
 @contextmanager
 def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """A connection that writes, in one transaction.
-
-    Raises:
-        LanguageModelError: the database can't be written.
-    """
-    try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
-    except sa.exc.OperationalError as error:
-        raise LanguageModelError(
-            f"the ledger {engine.url.render_as_string()} can't be written: {error.orig}. "
-            f"{_WHAT_TO_LOOK_AT[engine.dialect.name]}"
-        ) from error
+    """A connection that writes, in one transaction (see `telling`)."""
+    with (
+        telling(engine, "written"),
+        engine.connect().execution_options(writes=True) as connection,
+        connection.begin(),
+    ):
+        yield connection
 
 
 def upsert(engine: sa.Engine) -> Any:

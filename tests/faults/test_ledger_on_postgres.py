@@ -2,15 +2,19 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
+import sqlalchemy as sa
 from support.postgres import postgres_server
 from support.prompt_files import make_prompt
 
 from assets.descriptions.prompts import render
 from resources.config_file import SettingsError, load_settings
+from resources.language_model import ledger_backup, ledger_database
 from resources.language_model.ledger import Ledger
 from resources.language_model.ledger_backup import back_up, restore
+from resources.language_model.ledger_database import transaction
 from resources.language_model.ledger_rows import Outcome
 from resources.language_model.prices import Prices
 from resources.language_model.question import LanguageModelError
@@ -74,6 +78,8 @@ def test_after_a_restart_of_the_server_it_goes_on(questions, monkeypatch):
             server.stop()
             with pytest.raises(LanguageModelError, match="Does the server run"):
                 ledger.claim(questions[1:2], {questions[1].key: 0})
+            with pytest.raises(LanguageModelError, match=r"can't be read: .* Does the server run"):
+                ledger.look_up([questions[0].key])
             server.start()
             answer(ledger, questions[1])
             assert len(ledger.look_up(question.key for question in questions[:2])) == 2
@@ -103,6 +109,57 @@ def test_a_wrong_password_is_named_and_not_shown(url, monkeypatch):
     with pytest.raises(LanguageModelError, match="PGPASSWORD") as caught:
         Ledger(url)
     assert "not-the-right-one" not in str(caught.value)
+
+
+def test_a_user_who_may_not_make_tables_is_told_what_is_to_be_granted(url, postgres):
+    owner = sa.create_engine(url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql(f"CREATE ROLE plain LOGIN PASSWORD '{postgres.password}'")
+        connection.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    owner.dispose()
+    with pytest.raises(LanguageModelError, match="GRANT CREATE") as caught:
+        Ledger(url.replace("//sound@", "//plain@"))
+    assert "CREATE TABLE" not in str(caught.value)
+
+
+def test_a_writer_that_goes_on_for_long_is_no_server_that_is_down(url):
+    with Ledger(url) as one, Ledger(url) as other:
+        with other.engine.connect() as pooled:
+            pooled.exec_driver_sql("SET lock_timeout = '50ms'")
+            pooled.commit()
+        with (
+            transaction(one.engine),
+            pytest.raises(LanguageModelError, match="Another process has been writing"),
+        ):
+            other.renew()
+
+
+def test_a_backup_is_read_and_taken_over_by_parts(tmp_path, url, questions, monkeypatch):
+    """Neither all in memory, nor in one transaction that keeps others from writing."""
+    monkeypatch.setattr(ledger_database, "CHUNK", 2)
+    monkeypatch.setattr(ledger_backup, "CHUNK", 2)
+    sizes, writes = [], []
+
+    @contextmanager
+    def counted(engine):
+        writes.append(engine)
+        with transaction(engine) as connection:
+            yield connection
+
+    monkeypatch.setattr(ledger_backup, "transaction", counted)
+    with Ledger(url) as ledger, Ledger.in_folder(tmp_path) as file:
+        for question in questions[:5]:
+            answer(ledger, question)
+        sa.event.listen(
+            ledger.engine,
+            "before_cursor_execute",
+            lambda _1, cursor, *_: sizes.append(type(cursor).__name__),
+        )
+        back_up(ledger, tmp_path / "moved.sqlite")
+        assert set(sizes) == {"ServerCursor"}
+        assert restore(file, tmp_path / "moved.sqlite") == 5
+        assert restore(file, tmp_path / "moved.sqlite") == 0
+        assert len(writes) == 2 * 3 * 3
 
 
 @pytest.mark.parametrize("key", ["ledger", "dagster_storage"])
