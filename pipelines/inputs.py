@@ -20,7 +20,7 @@ from assets.descriptions.few_shot import read_word_list
 from assets.descriptions.prompts import PromptError, load_prompts
 from assets.descriptions.styles import SOUND_WORDS, VISUAL_WORDS
 from assets.reports.assets import CHAIN
-from resources.encoders.catalog import build_encoder, single_encoders
+from resources.encoders.catalog import build_encoder, code_versions, single_encoders
 from resources.settings import Settings
 from resources.sql_models import SQL_FOLDER
 
@@ -62,7 +62,14 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
         ],
         "sql": _contents(sorted(SQL_FOLDER.rglob("*.sql"))),
         "files": [_stat(path) for path in sorted(_large_files(settings, benchmark))],
-        "code": [(table.models[0].name, table.code_version) for table in CHAIN],
+        "code": [
+            (model.name, str(model.schema), table.code_version)
+            for table in CHAIN
+            for model in table.models
+        ],
+        "encoders": {
+            name: code_versions(encoder) for name, encoder in single_encoders(settings).items()
+        },
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

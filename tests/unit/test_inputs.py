@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -10,6 +11,8 @@ from support.sample_project import sample_project
 from pipelines import inputs
 from pipelines.inputs import fingerprint, unsettled
 from resources.config_file import load_settings
+from resources.encoders import catalog, mel_statistics
+from resources.encoders.laion_clap import LaionClap
 from resources.sample import write_sample
 
 BENCHMARK = "epic_mir"
@@ -196,6 +199,35 @@ def test_a_sql_file_counts(project, tmp_path, monkeypatch):
 def test_a_code_version_counts(project, monkeypatch):
     before = project.prints
     monkeypatch.setattr(inputs, "CHAIN", inputs.CHAIN[:-1])
+    assert changed(before, project.prints) == ALL
+
+
+def test_a_table_model_of_another_release_counts(project, monkeypatch):
+    before = project.prints
+    *others, last = inputs.CHAIN
+    model = replace(last.models[0], columns=last.models[0].columns[:-1])
+    other = replace(last, models=(model, *last.models[1:]))
+    monkeypatch.setattr(inputs, "CHAIN", (*others, other))
+    assert changed(before, project.prints) == ALL
+
+
+def test_an_encoders_code_counts_where_it_is_used(project, monkeypatch):
+    before = project.prints
+    monkeypatch.setattr(LaionClap, "version", LaionClap.version + 1)
+    assert project.prints == before
+    monkeypatch.setattr(mel_statistics, "VERSION", mel_statistics.VERSION + 1)
+    assert changed(before, project.prints) == ALL
+    project.set(encoders__clap={"kind": "laion_clap", "checkpoint": "630k-best"})
+    before = project.prints
+    monkeypatch.setattr(LaionClap, "version", LaionClap.version + 1)
+    assert changed(before, project.prints) == ALL
+
+
+def test_torch_counts_once_it_is_installed(project, monkeypatch):
+    project.set(encoders__clap={"kind": "laion_clap", "checkpoint": "630k-best"})
+    monkeypatch.setattr(catalog, "has_torch", lambda: False)
+    before = project.prints
+    monkeypatch.setattr(catalog, "has_torch", lambda: True)
     assert changed(before, project.prints) == ALL
 
 
