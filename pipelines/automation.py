@@ -7,6 +7,7 @@ need no case of their own.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import takewhile
 
@@ -14,7 +15,7 @@ import dagster as dg
 from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
-from assets.reports.assets import is_whole, outdated_tables
+from assets.reports.assets import incomplete_tables, is_whole, outdated_tables
 from pipelines.history import keep_connections
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
@@ -174,44 +175,73 @@ def _paid_before(runs: list[dg.DagsterRun], wanted: str) -> tuple[float, ...]:
 
 
 def ask(
-    instance: dg.DagsterInstance, project: ProjectConfig, benchmarks: tuple[str, ...]
+    instance: dg.DagsterInstance,
+    project: ProjectConfig,
+    loaded: Settings,
+    log: Callable[[str], None],
+    missing_too: bool = False,
 ) -> dg.SensorResult:
-    """The run requests that are due now, or the reason why there are none."""
+    """The run requests that are due now, or the reason why there are none.
+
+    Args:
+        instance: knows the runs.
+        project: the config as it is now.
+        loaded: the config as it was when definitions were loaded.
+        log: told why (not), where something starts: Dagster shows no reason then.
+        missing_too: whether rows that are missing from a table are a reason as well.
+    """
+    fail_dead_runs(instance, loaded.dagster_home)
     try:
         settings = project.settings()
         load_prompts(settings)
     except (SettingsError, PromptError) as error:
         return dg.SensorResult(skip_reason=f"The last valid version stays published. {error}")
-    fresh = unsettled(settings)
-    if fresh:
-        return dg.SensorResult(skip_reason=f"{fresh[0].name} was saved just now: next tick")
-    fail_dead_runs(instance, settings.dagster_home)
-    reload = set(benchmarks) ^ set(settings.benchmarks)
-    notes = [f"reload definitions: the config's benchmarks changed ({sorted(reload)})"] * bool(
-        reload
-    )
-    requests = []
-    for benchmark in benchmarks:
+    notes, requests = _reload_notes(loaded, settings), []
+    for benchmark in loaded.benchmarks:
         if benchmark in settings.benchmarks:
-            decision = decide(instance, settings, benchmark)
-            if decision.untagged:  # so that the next change is seen as one
-                instance.add_run_tags(decision.untagged, {INPUTS_TAG: decision.wanted})
-            if not decision.start:
-                notes.append(f"{benchmark}: {decision.reason}")
-                continue
-            allowed = allow(settings, benchmark, decision.wanted, decision.paid_before)
-            notes.append(f"{benchmark}: {allowed.refusal or decision.reason}")
-            if allowed.refusal is None:
-                tags = {INPUTS_TAG: decision.wanted, ASKED_TAG: decision.wanted}
-                if allowed.usd is not None:
-                    tags |= {BUDGET_TAG: f"{allowed.usd:.6f}", PAID_TAG: f"{allowed.paid_usd:.6f}"}
-                requests.append(dg.RunRequest(partition_key=benchmark, tags=tags))
+            said, request = _ask_for(instance, settings, benchmark, missing_too)
+            notes.append(f"{benchmark}: {said}")
+            requests += [request] if request else []
     if requests:
+        log("; ".join(notes))
         return dg.SensorResult(run_requests=requests)
     return dg.SensorResult(skip_reason="; ".join(notes))
 
 
-def inputs_changed(benchmarks: tuple[str, ...]) -> dg.SensorDefinition:
+def _reload_notes(loaded: Settings, settings: Settings) -> list[str]:
+    """What was edited in the config that only counts once definitions are loaded again."""
+    edited = sorted(set(loaded.benchmarks) ^ set(settings.benchmarks))
+    notes = [f"reload definitions: the config's benchmarks changed ({edited})"] if edited else []
+    if loaded.automation.nightly != settings.automation.nightly:
+        notes.append("reload definitions: automation.nightly changed")
+    return notes
+
+
+def _ask_for(
+    instance: dg.DagsterInstance, settings: Settings, benchmark: str, missing_too: bool
+) -> tuple[str, dg.RunRequest | None]:
+    """What is to be said of one benchmark, and the run that is due."""
+    decision = decide(instance, settings, benchmark)
+    if decision.untagged:  # so that the next change is seen as one
+        instance.add_run_tags(decision.untagged, {INPUTS_TAG: decision.wanted})
+    start, reason = decision.start, decision.reason
+    if missing_too and reason == NOTHING_CHANGED:
+        missing = incomplete_tables(settings, benchmark)
+        start, reason = bool(missing), f"rows are missing from {', '.join(missing)}"
+    if not start:
+        return decision.reason, None
+    if fresh := unsettled(settings, benchmark):
+        return f"{fresh[0].name} was saved just now: next tick", None
+    allowed = allow(settings, benchmark, decision.wanted, decision.paid_before)
+    if allowed.refusal is not None:
+        return allowed.refusal, None
+    tags = {INPUTS_TAG: decision.wanted, ASKED_TAG: decision.wanted}
+    if allowed.usd is not None:
+        tags |= {BUDGET_TAG: f"{allowed.usd:.6f}", PAID_TAG: f"{allowed.paid_usd:.6f}"}
+    return reason, dg.RunRequest(partition_key=benchmark, tags=tags)
+
+
+def inputs_changed(loaded: Settings) -> dg.SensorDefinition:
     """The sensor that notices every edit, on by default."""
 
     @dg.sensor(
@@ -223,25 +253,27 @@ def inputs_changed(benchmarks: tuple[str, ...]) -> dg.SensorDefinition:
         "last run: refresh the benchmarks concerned.",
     )
     def sensor(context: dg.SensorEvaluationContext, project: ProjectConfig) -> dg.SensorResult:
-        return ask(context.instance, project, benchmarks)
+        return ask(context.instance, project, loaded, context.log.info)
 
     return sensor
 
 
-def nightly(benchmarks: tuple[str, ...], cron: str) -> dg.ScheduleDefinition:
-    """The schedule that asks the same question once a night, for whoever turns the sensor off."""
+def nightly(loaded: Settings) -> dg.ScheduleDefinition:
+    """The schedule that asks the same question once a night, and whether rows are missing."""
 
     @dg.schedule(
         name="nightly",
         job_name=REFRESH,
-        cron_schedule=cron,
+        cron_schedule=loaded.automation.nightly,
+        execution_timezone="UTC",
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="Asks what `inputs_changed` asks, once a night.",
+        description="Asks what `inputs_changed` asks, once a night, and refreshes benchmarks whose "
+        "tables lack rows too: answers that were not in, or over budget.",
     )
     def schedule(
         context: dg.ScheduleEvaluationContext, project: ProjectConfig
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        result = ask(context.instance, project, benchmarks)
+        result = ask(context.instance, project, loaded, context.log.info, missing_too=True)
         return list(result.run_requests or ()) or dg.SkipReason(str(result.skip_reason))
 
     return schedule

@@ -32,8 +32,8 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
             *(check.definition(benchmarks) for check in CHECKS),
         ],
         jobs=[refresh(), reports()],
-        sensors=[inputs_changed(tuple(settings.benchmarks)), failure_told(settings)],
-        schedules=[nightly(tuple(settings.benchmarks), settings.automation.nightly)],
+        sensors=[inputs_changed(settings), failure_told(settings)],
+        schedules=[nightly(settings)],
         resources={"project": project, "lake": LakeIOManager(project=project)},
         executor=dg.in_process_executor,
     )

@@ -10,6 +10,7 @@ import dagster as dg
 from assets.benchmarks.health import absent_files, examine_benchmarks
 from assets.descriptions.prompts import PromptError, load_prompts
 from assets.embeddings.health import examine_encoders
+from assets.reports.assets import incomplete_tables
 from pipelines.automation import NOTHING_CHANGED, decide
 from pipelines.instance import living_runs
 from pipelines.jobs import PARTITION_TAG, REFRESH
@@ -48,6 +49,7 @@ def examine(settings: Settings, ask_server: bool) -> list[Finding]:
         *(reach_server(settings) if ask_server else ()),
         *examine_ledger(settings),
         *examine_encoders(settings),
+        *_missing_rows(settings),
         *_dagster(settings),
         _loopback(),
     ]
@@ -61,6 +63,14 @@ def _prompts(settings: Settings) -> tuple[Finding, set[str]]:
         return Finding("prompts", "stops", str(error), "mend them"), set()
     names = ", ".join(prompt.variant for prompt in prompts)
     return Finding("prompts", "ok", names), {prompt.model for prompt in prompts}
+
+
+def _missing_rows(settings: Settings) -> Iterator[Finding]:
+    for benchmark in settings.benchmarks:
+        if tables := incomplete_tables(settings, benchmark):
+            text = f"{benchmark}: rows are missing from {', '.join(tables)}"
+            remedy = "see `exclusions`; the schedule `nightly` asks again, or: sound-approach run"
+            yield Finding("tables", "note", text, remedy)
 
 
 def _dagster(settings: Settings) -> Iterator[Finding]:

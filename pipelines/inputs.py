@@ -57,9 +57,7 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
         "benchmark": settings.benchmarks[benchmark].model_dump(mode="json"),
         "sources": sorted(map(str, source_stats(settings, benchmark))),
         "prompts": _prompts(settings, benchmark),
-        "words": [
-            read_word_list(settings.prompts_folder / name) for name in (VISUAL_WORDS, SOUND_WORDS)
-        ],
+        "words": [read_word_list(path) for path in _word_lists(settings)],
         "sql": _contents(sorted(SQL_FOLDER.rglob("*.sql"))),
         "files": [_stat(path) for path in sorted(_large_files(settings, benchmark))],
         "code": [
@@ -74,17 +72,29 @@ def fingerprint(settings: Settings, benchmark: str) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def unsettled(settings: Settings) -> list[Path]:
-    """What users edit, where it was saved so recently that they may still be saving it."""
+def unsettled(settings: Settings, benchmark: str) -> list[Path]:
+    """What a benchmark is made from, where it was saved so recently that it may be only in part."""
     now = time.time()
-    used = settings.prompts_folder.glob("*.yaml")
+    prompts = settings.prompts_folder.glob("*.yaml")
     if settings.prompts != "all":
-        used = (path for path in used if path.stem in settings.prompts)
+        prompts = (path for path in prompts if path.stem in settings.prompts)
+    sources = (Path(path) for path, _, _ in source_stats(settings, benchmark))
+    files = [
+        settings.config_file,
+        *sorted(prompts),
+        *_word_lists(settings),
+        *sources,
+        *sorted(_large_files(settings, benchmark)),
+    ]
     return [
         path
-        for path in [settings.config_file, *sorted(used)]
+        for path in dict.fromkeys(files)
         if path.exists() and 0 <= now - path.stat().st_mtime < settings.automation.settle_s
     ]
+
+
+def _word_lists(settings: Settings) -> list[Path]:
+    return [settings.prompts_folder / name for name in (VISUAL_WORDS, SOUND_WORDS)]
 
 
 def _prompts(settings: Settings, benchmark: str) -> list[str]:

@@ -449,7 +449,8 @@ class AutomationSettings(Strict):
     """What may happen unasked, and who is told when it fails.
 
     Attributes:
-        nightly: when everything is looked at anyway: five fields of cron, or `@daily` and the like.
+        nightly: when everything is looked at anyway, in UTC: five fields of cron, or `@daily` and
+            the like.
         settle_s: how long files must rest before a run takes up their change.
         max_usd_per_change: what a run may spend that nobody asked for.
         on_failure: who is told.

@@ -200,6 +200,14 @@ def outdated_tables(settings: Settings, benchmark: str) -> list[str]:
     return [table.models[0].name for table in _MADE_FROM_FILES if table.is_outdated(stage)]
 
 
+def incomplete_tables(settings: Settings, benchmark: str) -> list[str]:
+    """A benchmark's stored tables that lack rows, such as answers that were not in yet."""
+    lake = Lake(settings.lake_dir)
+    models = (model for table in _MADE_FROM_FILES for model in table.models)
+    stamps = {model.name: lake.stamp(model, benchmark) for model in models}
+    return [name for name, stamp in stamps.items() if stamp and stamp.made_from == ""]
+
+
 def _is_current(settings: Settings, benchmark: str) -> bool:
     stage = Stage(settings, benchmark)
     if failed_checks(stage, (model for table in _MADE_FROM_FILES for model in table.models)):

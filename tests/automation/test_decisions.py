@@ -151,11 +151,11 @@ def test_a_run_cancelled_before_it_began_waits_for_a_change_too(history, tmp_pat
     history.run(benchmark=BENCHMARK)
     run = history.run_tagged({}, CANCELED, benchmark=BENCHMARK)
     for _ in range(2):
-        result = ask(history.instance, resource, (BENCHMARK,))
+        result = ask(history.instance, resource, project.settings, print)
         assert "cancelled by a person" in result.skip_reason.skip_message
     assert history.instance.get_run_by_id(run.run_id).tags[INPUTS_TAG] == "first"
     history.wanted = "edited"
-    assert ask(history.instance, resource, (BENCHMARK,)).run_requests
+    assert ask(history.instance, resource, project.settings, print).run_requests
 
 
 def test_a_run_under_way_is_waited_for(history):

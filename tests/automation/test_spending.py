@@ -46,7 +46,8 @@ class Paid:
     def tick(self):
         """What the sensor does: the benchmarks it starts, and what it says."""
         with dg.DagsterInstance.ephemeral() as instance:
-            result = ask(instance, TaggedProject(config_file=str(self.config)), BENCHMARKS)
+            resource = TaggedProject(config_file=str(self.config))
+            result = ask(instance, resource, load_settings(self.config), print)
         requested = {request.partition_key for request in result.run_requests or ()}
         return requested, result.skip_reason and result.skip_reason.skip_message
 

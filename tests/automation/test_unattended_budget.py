@@ -41,7 +41,7 @@ def project(tmp_path):
 
 def tick(project, instance):
     """The tags of the run that the sensor starts, or why it starts none."""
-    result = ask(instance, TaggedProject(config_file=str(project.config)), (BENCHMARK,))
+    result = ask(instance, TaggedProject(config_file=str(project.config)), project.settings, print)
     if not result.run_requests:
         return result.skip_reason.skip_message
     return dict(result.run_requests[0].tags)

@@ -327,11 +327,11 @@ class TestUnsettled:
     @pytest.fixture(autouse=True)
     def _long_ago(self, project):
         then = time.time() - 60
-        for file in [*(project.folder / "prompts").iterdir(), project.config]:
+        for file in [*project.folder.rglob("*"), *project.sources.rglob("*")]:
             os.utime(file, (then, then))
 
-    def names(self, project):
-        return [path.name for path in unsettled(load_settings(project.config))]
+    def names(self, project, benchmark=BENCHMARK):
+        return [path.name for path in unsettled(load_settings(project.config), benchmark)]
 
     def test_what_was_saved_long_ago_is_settled(self, project):
         assert self.names(project) == []
@@ -344,6 +344,31 @@ class TestUnsettled:
     def test_a_prompt_that_is_not_used_may_be_saved_all_the_time(self, project):
         project.prompt("describe_long").touch()
         assert self.names(project) == []
+
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "annotations/EPIC_100_retrieval_test.csv",
+            "recordings/S01/S01_01.*",
+            "training/train.csv",
+        ],
+    )
+    def test_a_source_that_is_being_copied_is_waited_for(self, project, path):
+        file = next(project.sources.glob(path))
+        file.touch()
+        assert self.names(project) == [file.name]
+
+    def test_another_benchmarks_file_holds_nothing_up(self, project):
+        next(project.sources.glob("annotations/egomcq.json")).touch()
+        assert self.names(project) == []
+        assert self.names(project, "ego_mcq") == ["egomcq.json"]
+
+    @pytest.mark.parametrize(
+        "path", ["prompts/visual_words.txt", "resources/sample/few_shot/audiocaps.csv"]
+    )
+    def test_word_lists_and_the_few_shot_pool_are_waited_for(self, project, path):
+        (project.folder / path).touch()
+        assert self.names(project) == [path.rpartition("/")[2]]
 
     def test_a_time_in_the_future_does_not_hold_anything_up(self, project):
         then = time.time() + 3600
