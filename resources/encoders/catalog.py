@@ -63,13 +63,13 @@ def build_encoder(name: str, settings: Single, cache_dir: Path) -> Encoder | Pre
     Args:
         name: the encoder's name in the config.
         settings: what the config says of it.
-        cache_dir: where weights are kept.
+        cache_dir: where weights are kept, and what files hold is remembered.
     """
     match settings:
         case MelRidgeSettings():
-            return MelRidge(name, settings)
+            return MelRidge(name, settings, cache_dir)
         case LaionClapSettings():
             return LaionClap(name, settings, cache_dir)
         case WavCapsSettings():
             return WavCaps(name, settings, cache_dir)
-    return Precomputed(name, settings)
+    return Precomputed(name, settings, cache_dir)

@@ -8,6 +8,7 @@ visual texts or descriptions win, so it exercises the plumbing and says nothing 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +27,8 @@ from resources.encoders.protocol import (
     Window,
     unit_rows,
 )
-from resources.hashing import canonical_hash, file_sha256
+from resources.encoders.weights import remembered_sha256
+from resources.hashing import canonical_hash
 from resources.media.decoding import MediaError
 from resources.media.segments import read_segments
 from resources.settings import MelRidgeSettings
@@ -51,9 +53,10 @@ class MelRidge:
     batch_size = 32
     sample_rate = mel_statistics.SAMPLE_RATE
 
-    def __init__(self, name: str, settings: MelRidgeSettings) -> None:
+    def __init__(self, name: str, settings: MelRidgeSettings, cache_dir: Path) -> None:
         self.name = name
         self._settings = settings
+        self._cache_dir = cache_dir
 
     @cached_property
     def fingerprint(self) -> str:
@@ -63,7 +66,7 @@ class MelRidge:
             {
                 "kind": self._settings.kind,
                 "versions": [mel_statistics.VERSION, hashed_words.VERSION],
-                "train": file_sha256(self._settings.train),
+                "train": remembered_sha256(self._settings.train, self._cache_dir),
                 "recordings": recordings,
                 "fit_to": self._settings.fit_to,
                 "ridge": self._settings.ridge,
@@ -98,7 +101,8 @@ class MelRidge:
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:
-        return {media: file_sha256(media) for media in {clip.media for clip in self._clips}}
+        recordings = dict.fromkeys(clip.media for clip in self._clips)
+        return {media: remembered_sha256(media, self._cache_dir) for media in recordings}
 
     @cached_property
     def _fitted(self) -> tuple[npt.NDArray[np.float64], ...]:
@@ -141,35 +145,43 @@ def read_training_list(train: Path, fit_to: str) -> list[TrainingClip]:
             "training list missing",
             f"{train} is not there. Name a CSV with the columns {', '.join(COLUMNS)}.",
         )
-    with train.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if missing:
-            raise EncoderUnavailable(
-                "training list malformed", f"{train}: add the columns {', '.join(missing)}."
-            )
-        clips = [_training_clip(train, line, row, fit_to) for line, row in enumerate(reader, 2)]
+    try:
+        with train.open(encoding="utf-8-sig", newline="") as file:
+            clips = _training_clips(train, csv.DictReader(file), fit_to)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise _malformed(f"{train} is no CSV in UTF-8: {error}. Save it as one.") from error
     if not clips:
-        raise EncoderUnavailable("training list malformed", f"{train} holds no rows.")
+        raise _malformed(f"{train} holds no rows.")
     return clips
 
 
+def _training_clips(train: Path, reader: csv.DictReader[str], fit_to: str) -> list[TrainingClip]:
+    missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise _malformed(f"{train}: add the columns {', '.join(missing)}.")
+    return [_training_clip(train, reader.line_num, row, fit_to) for row in reader]
+
+
 def _training_clip(train: Path, line: int, row: dict[str, str], fit_to: str) -> TrainingClip:
-    media = (train.parent / row["media"]).resolve()
+    place = f"{train}, line {line}"
+    if None in row or None in row.values():
+        raise _malformed(
+            f"{place} has not as many cells as the first line: quote texts that hold commas."
+        )
     try:
         start_s, stop_s = float(row["start_s"]), float(row["stop_s"])
     except ValueError as error:
-        raise EncoderUnavailable(
-            "training list malformed", f"{train}, line {line}: times are in seconds: {error}."
-        ) from error
-    if not 0 <= start_s < stop_s:
-        raise EncoderUnavailable(
-            "training list malformed",
-            f"{train}, line {line}: {start_s} to {stop_s} is no segment; mend its times.",
-        )
+        raise _malformed(f"{place}: times are in seconds: {error}.") from error
+    if not 0 <= start_s < stop_s < math.inf:
+        raise _malformed(f"{place}: {start_s} to {stop_s} is no segment; mend its times.")
+    media = (train.parent / row["media"]).resolve()
     if not media.is_file():
         raise EncoderUnavailable(
             "training recording missing",
-            f"{train}, line {line}: {media} is not there. Bring it, or take the row off the list.",
+            f"{place}: {media} is not there. Bring it, or take the row off the list.",
         )
     return TrainingClip(media, start_s, stop_s, row[fit_to])
+
+
+def _malformed(remedy: str) -> EncoderUnavailable:
+    return EncoderUnavailable("training list malformed", remedy)

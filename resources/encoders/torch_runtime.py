@@ -238,10 +238,14 @@ class TorchEncoder(ABC):
         """What the tokenizer's files are: as published, or of the user's own folder."""
         if self._settings.vocabulary is None:
             return [str(file.sha256) for file in self.vocabulary]
-        return [
-            weights.remembered_sha256(self._settings.vocabulary / file.name, self._cache_dir)
-            for file in self.vocabulary
-        ]
+        files = [self._settings.vocabulary / file.name for file in self.vocabulary]
+        absent = [str(file) for file in files if not file.is_file()]
+        if absent:
+            raise EncoderUnavailable(
+                "weights missing",
+                f"{', '.join(absent)} not there. Put the tokenizer's files there.",
+            )
+        return [weights.remembered_sha256(file, self._cache_dir) for file in files]
 
     def _vocabulary_folder(self) -> Path:
         """Where the tokenizer's files lie; published ones are fetched if they are not there."""

@@ -76,10 +76,8 @@ def remembered_sha256(path: Path, cache_dir: Path) -> str:
     """A file's sha256; it is read again only when its size or time has changed.
 
     Raises:
-        EncoderUnavailable: it is not there.
+        FileNotFoundError: it is not there.
     """
-    if not path.is_file():
-        raise EncoderUnavailable("weights missing", f"{path} is not there. Put it there.")
     with MediaMemory(cache_dir) as memory:
         known = memory.content_hash(path)
         if known is None:

@@ -11,6 +11,7 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resources.encoders import weights
 from resources.encoders.hashed_words import embed_words, words
 from resources.encoders.mel_ridge import COLUMNS, MelRidge, read_training_list
 from resources.encoders.protocol import EncoderUnavailable
@@ -58,7 +59,8 @@ def write_list(
 
 
 def encoder(train: Path, **settings: object) -> MelRidge:
-    return MelRidge("ours", MelRidgeSettings(kind="mel_ridge", train=train, **settings))
+    given = MelRidgeSettings(kind="mel_ridge", train=train, **settings)
+    return MelRidge("ours", given, train.parent / "cache")
 
 
 def similarities(encoder: MelRidge, waveforms: list[np.ndarray], texts: list[str]) -> np.ndarray:
@@ -110,6 +112,11 @@ def test_knows_the_recordings_it_was_fitted_on(train: Path) -> None:
         ([("a.wav", 0, 1, "x", "x", "c")], COLUMNS, "training recording missing", "line 2"),
         ([("tones.wav", 2, 1, "x", "x", "c")], COLUMNS, "training list malformed", "line 2"),
         ([("tones.wav", "0:01", 2, "x", "x", "c")], COLUMNS, "training list malformed", "seconds"),
+        ([("tones.wav", 0, "inf", "x", "x", "c")], COLUMNS, "training list malformed", "line 2"),
+        ([("tones.wav", "nan", 1, "x", "x", "c")], COLUMNS, "training list malformed", "line 2"),
+        ([("tones.wav", 0, 1, "x")], COLUMNS, "training list malformed", "line 2 has not as many"),
+        ([("tones.wav", 0)], COLUMNS, "training list malformed", "line 2 has not as many"),
+        ([("tones.wav", *"01xxcc")], COLUMNS, "training list malformed", "quote texts"),
         ([], COLUMNS, "training list malformed", "no rows"),
         ([], COLUMNS[:-1], "training list malformed", "class"),
     ],
@@ -126,6 +133,46 @@ def test_a_list_that_can_not_be_used_is_named_with_its_row(
         read_training_list(train, "visual_text")
     assert caught.value.reason == reason
     assert str(train) in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ",".join(COLUMNS).encode() + b"\ntones.wav,0,1,caf\xe9,x,c\n",
+        ",".join(COLUMNS).encode("utf-16"),
+        ",".join(COLUMNS).encode() + b'\ntones.wav,0,1,"' + b"x" * 200_000 + b'",x,c\n',
+    ],
+    ids=["Latin-1", "UTF-16", "a cell without end"],
+)
+def test_a_list_in_another_encoding_is_named_and_costs_the_encoder_alone(
+    train: Path, content: bytes
+) -> None:
+    train.write_bytes(content)
+    with pytest.raises(EncoderUnavailable, match=f"{train} is no CSV in UTF-8"):
+        _ = encoder(train).fingerprint
+    assert encoder(train).files() == [train]
+
+
+def test_a_list_as_excel_saves_it_is_read(train: Path) -> None:
+    before = read_training_list(train, "visual_text")
+    train.write_bytes(b"\xef\xbb\xbf" + train.read_bytes())
+    assert read_training_list(train, "visual_text") == before
+
+
+def test_recordings_are_read_again_only_if_they_changed(
+    train: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(
+        weights, "file_sha256", lambda path: (read.append(path.name), file_sha256(path))[1]
+    )
+    first = encoder(train).fingerprint
+    assert sorted(read) == ["hisses.flac", "tones.wav", "train.csv"]
+    assert encoder(train).fingerprint == first
+    assert len(read) == 3
+    soundfile.write(train.parent / "hisses.flac", hiss(10.0, 5), RATE)
+    assert encoder(train).fingerprint != first
+    assert read[3:] == ["hisses.flac"]
 
 
 def test_a_segment_past_the_end_of_its_recording_is_refused(train: Path) -> None:
