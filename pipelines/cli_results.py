@@ -32,7 +32,7 @@ def search(
     encoder: Annotated[str, typer.Option("--encoder", "-e", help="The encoder's name.")],
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Whose clips.")],
     config: ConfigOption = None,
-    count: Annotated[int, typer.Option("-k", help="How many clips.")] = 10,
+    count: Annotated[int, typer.Option("-k", min=1, help="How many clips.")] = 10,
 ) -> None:
     """Rank a benchmark's clips for a free text."""
     from assets.embeddings.search import SearchError

@@ -1,4 +1,4 @@
-"""Ranks clips for a free text: the vectors are the table's, only the text is embedded."""
+"""Ranks clips for a free text: the vectors are the table's, only a new text is embedded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from resources.encoders.catalog import build_encoder
 from resources.encoders.late_fusion import fuse
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import EncoderUnavailable, Vectors
+from resources.keys import text_key
 from resources.settings import LateFusionSettings, Settings
 from resources.tables import normalized, text_id
+from resources.vector_store import VectorStore
 
 
 class SearchError(ValueError):
@@ -75,7 +77,9 @@ def _text_vector(settings: Settings, name: str, text: str) -> Vectors:
         return fuse(parts, encoder_settings.weights)
     encoder = build_encoder(name, encoder_settings, settings.cache_dir)
     if not isinstance(encoder, Precomputed):
-        return encoder.embed_texts([text])[0]
+        key = text_key(text, encoder.fingerprint)
+        known = VectorStore(settings.vectors_dir, encoder.fingerprint).read([key])
+        return known[key] if known else encoder.embed_texts([text])[0]
     vectors = encoder.text_vectors([text_id(text)])
     if not vectors:
         raise EncoderUnavailable(

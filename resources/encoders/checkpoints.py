@@ -28,6 +28,12 @@ REASON = "checkpoint unusable"
 _STATE_KEYS = ("state_dict", "model")
 _PREFIX = "module."
 _SHOWN = 5
+_MALFORMED = (
+    KeyError, ValueError, TypeError, AttributeError, EOFError, IndexError, RuntimeError,
+)  # fmt: skip
+"""What reading a pickle raises that does not fit its archive; the last by PyTorch."""
+_PICKLES = (b"\x80\x02", b"\x80\x03", b"\x80\x04")
+"""How a pickle of each protocol begins."""
 
 
 def load_weights(checkpoint: Path, sha256: str, trusted: bool, folder: Path) -> dict[str, Tensor]:
@@ -120,7 +126,7 @@ def _read_plain(checkpoint: Path) -> Any | None:
 
 def _read_restricted(checkpoint: Path, trusted: bool) -> Any:
     if not zipfile.is_zipfile(checkpoint):
-        raise EncoderUnavailable(REASON, f"{checkpoint} is no checkpoint. Fetch it again.")
+        raise EncoderUnavailable(REASON, f"{checkpoint} {_what_else(checkpoint)}")
     if not trusted:
         raise EncoderUnavailable(
             "checkpoint not trusted",
@@ -135,10 +141,22 @@ def _read_restricted(checkpoint: Path, trusted: bool) -> Any:
                 return _TensorReader(file, archive, pickled.removesuffix("data.pkl")).load()
     except (pickle.UnpicklingError, zipfile.BadZipFile, StopIteration) as error:
         raise EncoderUnavailable(REASON, f"{checkpoint}: {error or 'no data.pkl'}") from error
-    except (KeyError, ValueError, TypeError, AttributeError, EOFError, IndexError) as error:
+    except _MALFORMED as error:
         raise EncoderUnavailable(
             REASON, f"{checkpoint} is not what torch.save writes: {error!r}"
         ) from error
+
+
+def _what_else(checkpoint: Path) -> str:
+    """What a file is that is no archive, and what to do about it."""
+    with checkpoint.open("rb") as file:
+        start = file.read(2)
+    if start in _PICKLES:
+        return (
+            "was saved in the form of PyTorch before 1.6, which is not read here. Where you trust "
+            "it, load it with PyTorch and save its `state_dict` again with torch.save."
+        )
+    return "is no checkpoint. Fetch it again."
 
 
 def _weights(checkpoint: Path, content: Any) -> dict[str, Tensor]:

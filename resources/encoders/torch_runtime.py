@@ -112,12 +112,14 @@ class TorchEncoder(ABC):
 
     def files(self) -> list[Path]:
         """Checkpoint and vocabulary (see `Encoder`)."""
-        folder = self._settings.vocabulary
-        vocabulary = [
-            folder / file.name if folder else self._weights_folder / file.path
-            for file in self.vocabulary
-        ]
-        return [self.checkpoint, *vocabulary]
+        return [self.checkpoint, *self._vocabulary_files]
+
+    def published_files(self) -> dict[Path, PinnedFile]:
+        """Those of its files that are published, by where they lie, or will."""
+        files = [self.published] if self.published else []
+        if self._settings.vocabulary is None:
+            files += self.vocabulary
+        return {self._weights_folder / file.path: file for file in files}
 
     @property
     @abstractmethod
@@ -187,9 +189,9 @@ class TorchEncoder(ABC):
         published = self.published
         if published:
             weights.ensure(published, self._weights_folder, self._cache_dir)
-        sha256 = self.checkpoint_sha256
-        trusted = self._settings.trust or sha256 in weights.KNOWN_SHA256
-        return load_weights(self.checkpoint, sha256, trusted, self._weights_folder)
+        return load_weights(
+            self.checkpoint, self.checkpoint_sha256, self.is_trusted, self._weights_folder
+        )
 
     @property
     def published(self) -> PinnedFile | None:
@@ -204,24 +206,36 @@ class TorchEncoder(ABC):
             return self._weights_folder / published.path
         return Path(self._settings.checkpoint)
 
+    @property
+    def is_trusted(self) -> bool:
+        """Whether an old pickle may be read: it is known, or the config says so."""
+        return self._settings.trust or self.checkpoint_sha256 in weights.KNOWN_SHA256
+
     @functools.cached_property
     def checkpoint_sha256(self) -> str:
-        """What the checkpoint is, told without fetching it where that is known."""
+        """What the checkpoint is, told without fetching it where that is known.
+
+        Raises:
+            EncoderUnavailable: it is not there, or not what the config says.
+        """
+        found = self._found_sha256()
+        expected = self._settings.sha256
+        if expected and found != expected:
+            raise EncoderUnavailable(
+                "weights wrong",
+                f"{self.checkpoint} has sha256 {found}, the config says {expected}. Fetch it "
+                f"again, or mend the config.",
+            )
+        return found
+
+    def _found_sha256(self) -> str:
         if self.published and self.published.sha256:
             return self.published.sha256
         if not self.checkpoint.is_file():
             raise EncoderUnavailable(
                 "weights missing", f"{self.checkpoint} is not there. {self._how_to_get_it}"
             )
-        found = weights.remembered_sha256(self.checkpoint, self._cache_dir)
-        expected = self._settings.sha256
-        if expected and found != expected:
-            raise EncoderUnavailable(
-                "weights wrong",
-                f"{self.checkpoint} has sha256 {found}, the config says {expected}. "
-                f"Fetch it again.",
-            )
-        return found
+        return weights.remembered_sha256(self.checkpoint, self._cache_dir)
 
     @property
     def _how_to_get_it(self) -> str:
@@ -238,14 +252,21 @@ class TorchEncoder(ABC):
         """What the tokenizer's files are: as published, or of the user's own folder."""
         if self._settings.vocabulary is None:
             return [str(file.sha256) for file in self.vocabulary]
-        files = [self._settings.vocabulary / file.name for file in self.vocabulary]
-        absent = [str(file) for file in files if not file.is_file()]
+        absent = [str(file) for file in self._vocabulary_files if not file.is_file()]
         if absent:
             raise EncoderUnavailable(
                 "weights missing",
                 f"{', '.join(absent)} not there. Put the tokenizer's files there.",
             )
-        return [weights.remembered_sha256(file, self._cache_dir) for file in files]
+        return [weights.remembered_sha256(file, self._cache_dir) for file in self._vocabulary_files]
+
+    @property
+    def _vocabulary_files(self) -> list[Path]:
+        folder = self._settings.vocabulary
+        return [
+            folder / file.name if folder else self._weights_folder / file.path
+            for file in self.vocabulary
+        ]
 
     def _vocabulary_folder(self) -> Path:
         """Where the tokenizer's files lie; published ones are fetched if they are not there."""

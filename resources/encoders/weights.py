@@ -105,9 +105,18 @@ def ensure(file: PinnedFile, folder: Path, cache_dir: Path) -> Path:
             download(file.url, path, f"sha256:{file.sha256}")
         except DownloadError as error:
             raise EncoderUnavailable("weights missing", str(error)) from error
+    check(file, path, cache_dir)
+    return path
+
+
+def check(file: PinnedFile, path: Path, cache_dir: Path) -> None:
+    """Make sure that a published file that is here is what it should be.
+
+    Raises:
+        EncoderUnavailable: it is another one.
+    """
     found = remembered_sha256(path, cache_dir)
     if file.sha256 not in {None, found}:
         raise EncoderUnavailable(
             "weights wrong", f"{path} has sha256 {found}, not {file.sha256}. Fetch it again."
         )
-    return path

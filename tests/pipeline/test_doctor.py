@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -124,10 +125,48 @@ def test_a_checkpoint_that_is_not_there_is_told_with_how_to_get_it(config, tmp_p
     said = texts(found, "encoders", "note")
     if "torch is not installed" in said:
         pytest.skip("needs the extra `encoders`")
-    assert "clap is left out: 630k-best.pt is not there -> download https://" in said
-    assert "known: 630k-audioset-best.pt is fetched when it is first needed" in texts(
-        found, "encoders", "ok"
+    assert "clap is left out: weights missing -> " in said
+    assert "630k-best.pt is not there. Download https://" in said
+    for file in ("630k-audioset-best.pt", "roberta-base/vocab.json", "roberta-base/merges.txt"):
+        fetched = rf"known: /\S*/weights/{file} is fetched when it is first needed"
+        assert re.search(fetched, texts(found, "encoders", "ok"))
+
+
+def test_an_encoder_whose_files_are_not_those_that_it_needs_is_left_out(config, tmp_path):
+    weights = load_settings(config).cache_dir / "weights"
+    (weights / "roberta-base").mkdir(parents=True)
+    (weights / "roberta-base" / "merges.txt").write_text("another")
+    (tmp_path / "own.pt").write_bytes(b"weights")
+    clap = {"kind": "laion_clap", "checkpoint": "own.pt"}
+    baseline = {"kind": "mel_ridge", "train": "train.csv"}
+    write(
+        tmp_path,
+        encoders={
+            "wrong": clap,
+            "lacking": {**clap, "vocabulary": "nowhere"},
+            "pinned": {**clap, "checkpoint": "630k-audioset-best", "sha256": "0" * 64},
+            "baseline": baseline,
+        },
     )
+    said = texts(examined(config), "encoders", "note")
+    if "torch is not installed" in said:
+        pytest.skip("needs the extra `encoders`")
+    assert re.search(r"wrong is left out: weights wrong -> \S*merges\.txt has sha256", said)
+    assert re.search(r"lacking is left out: weights missing -> \S*nowhere/vocab\.json", said)
+    assert "pinned is left out: weights wrong" in said
+
+
+@pytest.mark.parametrize(("trust", "mark"), [(False, "note"), (True, "ok")])
+def test_a_checkpoint_that_nobody_vouches_for_is_noted(config, tmp_path, trust, mark):
+    (tmp_path / "own.pt").write_bytes(b"weights")
+    write(
+        tmp_path, encoders={"own": {"kind": "laion_clap", "checkpoint": "own.pt", "trust": trust}}
+    )
+    if find_spec("torch") is None:
+        pytest.skip("needs the extra `encoders`")
+    found = examined(config)  # it may run: so nothing stops
+    assert "own: own.pt, 0.0 GB" in texts(found, "encoders", mark)
+    assert ("set `trust: true`" in texts(found, "encoders", mark)) == (not trust)
 
 
 def test_a_model_without_a_price_is_noted(config, tmp_path):

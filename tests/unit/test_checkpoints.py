@@ -123,6 +123,24 @@ def test_an_archive_that_does_not_fit_its_pickle_is_refused(
         load(_rewritten(path, change), tmp_path)
 
 
+def test_a_tensor_that_reaches_beyond_its_storage_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    torch.save({"a": torch.ones(4), "n": np.float64(1)}, path, pickle_protocol=4)
+    with zipfile.ZipFile(path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("data.pkl")]
+        pickled = archive.read(name).replace(b"K\x04\x85", b"K\x40\x85")
+    with pytest.raises(EncoderUnavailable, match=r"is not what torch\.save writes"):
+        load(_rewritten(path, {"data.pkl": pickled}), tmp_path)
+
+
+def test_the_form_before_pytorch_1_6_is_named_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt"
+    content = {"a": torch.ones(3), "n": np.float64(1)}
+    torch.save(content, path, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    with pytest.raises(EncoderUnavailable, match=r"before 1\.6.* save its `state_dict` again"):
+        load(path, tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"PK\x03\x04 cut"])
 def test_what_is_no_checkpoint_is_said_so(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "page.pt"

@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 from assets.embeddings import search as module
 from assets.embeddings.search import SearchError, search
+from pipelines.cli import app
+from resources.encoders.protocol import EncoderUnavailable
+from resources.keys import text_key
 from resources.settings import LateFusionSettings, PrecomputedSettings
 from resources.tables import AUDIO_EMBEDDINGS, CLIPS, text_id
+from resources.vector_store import VectorStore
 
 ANGLES = {"a": 0.0, "b": 30.0, "c": 90.0}
 
@@ -84,6 +89,24 @@ def test_a_fused_encoder_embeds_with_its_parts(settings: Any) -> None:
     np.testing.assert_allclose(vector, np.array(unit(40) * 2) / np.sqrt(2), atol=1e-6)
 
 
+def test_a_known_text_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where torch is not installed, and the vectors are in a shared folder."""
+
+    class WithoutTorch:
+        fingerprint = "f" * 64
+
+        def embed_texts(self, texts: Any) -> Any:
+            raise EncoderUnavailable("extra not installed", "install it")
+
+    monkeypatch.setattr(module, "build_encoder", lambda *_: WithoutTorch())
+    given = SimpleNamespace(encoders={"own": None}, cache_dir=tmp_path, vectors_dir=tmp_path / "v")
+    store = VectorStore(given.vectors_dir, WithoutTorch.fingerprint)
+    store.add([text_key("pour", WithoutTorch.fingerprint)], np.array([unit(40)], np.float32))
+    assert list(search(given, "own", "pour ", *tables(), count=2)["clip_id"]) == ["b", "a"]
+    with pytest.raises(SearchError, match="install it"):
+        search(given, "own", "cut", *tables())
+
+
 @pytest.mark.parametrize(
     ("encoder", "text", "says"),
     [
@@ -97,3 +120,9 @@ def test_what_can_not_be_searched_is_said(
 ) -> None:
     with pytest.raises(SearchError, match=says):
         search(settings, encoder, text, *tables())
+
+
+def test_no_clips_at_all_can_not_be_asked_for() -> None:
+    done = CliRunner().invoke(app, ["search", "pour", "-e", "own", "-b", "b", "-k", "0"])
+    assert done.exit_code == 2
+    assert "-k" in done.output

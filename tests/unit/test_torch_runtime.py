@@ -139,6 +139,24 @@ def test_a_missing_checkpoint_without_known_digest_is_asked_for(
     assert caught.value.reason == "weights missing"
 
 
+def test_the_config_s_digest_is_held_against_a_published_one_too(tmp_path: Path) -> None:
+    given = LaionClapSettings(kind="laion_clap", checkpoint="630k-audioset-best", sha256="0" * 64)
+    with pytest.raises(
+        EncoderUnavailable, match=r"sha256 8053c97.* the config says 0000"
+    ) as caught:
+        _ = LaionClap("ours", given, tmp_path).fingerprint
+    assert caught.value.reason == "weights wrong"
+
+
+def test_a_vocabulary_of_one_s_own_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my.pt").write_bytes(b"weights")
+    given = WavCapsSettings(
+        kind="wavcaps", checkpoint=tmp_path / "my.pt", vocabulary=tmp_path / "bert"
+    )
+    with pytest.raises(EncoderUnavailable, match=r"bert/vocab\.txt not there"):
+        _ = WavCaps("ours", given, tmp_path).fingerprint
+
+
 def test_without_the_extra_the_remedy_is_to_install_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
