@@ -2,6 +2,8 @@
 
 Clips travel by recording, texts in batches.
 
+What an encoder can't do on a node is tried on another; where it can't either, it is left out.
+
 A worker holds each encoder once, reads its recordings itself and puts finished vectors into the
 store under their keys, where this process then finds them. So a store that all nodes reach is
 wanted: an object store, or a folder that every node has mounted; and media that they find under
@@ -10,6 +12,7 @@ the same paths.
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -19,7 +22,7 @@ from typing import Any, ClassVar
 
 from assets.embeddings.engine import Engine, ReadSegments, Segment, SoundWork, embed_segments
 from assets.embeddings.texts import BATCH, TextEngine, TextWork, embed_here
-from assets.embeddings.work import Fault, Outcome, Progress, Work
+from assets.embeddings.work import Fault, Progress, Work
 from resources.encoders.catalog import build_encoder, single_encoders
 from resources.encoders.precomputed import Precomputed
 from resources.encoders.protocol import Encoder, EncoderUnavailable
@@ -34,6 +37,23 @@ _Recording = Mapping[str, Sequence[Segment]]
 """One unit: a recording's missing segments by encoder."""
 
 
+class UnavailableThereError(Exception):
+    """An encoder turned out not to run on a node; it may on another.
+
+    Attributes:
+        encoder: its name.
+        why: names the node.
+    """
+
+    def __init__(self, encoder: str, reason: str, remedy: str) -> None:
+        super().__init__(encoder, reason, remedy)
+        self.encoder = encoder
+        self.why = EncoderUnavailable(reason, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.encoder}: {self.why}"
+
+
 class EmbeddingWorker:
     """Embeds recordings' segments on one node (see `ray_cluster.Worker`)."""
 
@@ -44,22 +64,28 @@ class EmbeddingWorker:
         self.sizes = sizes
         self.encoders: dict[str, Encoder] = {}
 
-    def work(self, units: Sequence[_Recording]) -> dict[str, Outcome]:
+    def work(self, units: Sequence[_Recording]) -> dict[str, dict[str, Fault]]:
         """Embed with the engine of one process; a recording is decoded once for all encoders.
 
         Returns:
-            What became of the segments, by encoder; every key without a fault is in the store.
+            Faults by encoder and key; every other key is in the store.
+
+        Raises:
+            NodeLacksError: the node lacks a recording, or what an encoder is made of.
+            UnavailableThereError: an encoder can't run here.
         """
         segments: dict[str, list[Segment]] = {}
         for recording in units:
             for name, wanted in recording.items():
-                path = wanted[0].path
+                path = _path(recording)
                 if path in self.sizes:  # without it a node must not take clips for unreadable
                     check_copy(path, self.sizes[path])
                 segments.setdefault(name, []).extend(wanted)
         works = {name: self._work(name, wanted) for name, wanted in segments.items()}
         embed_segments(list(works.values()), read_segments)
-        return {name: work.outcome for name, work in works.items()}
+        for work in works.values():
+            _require_available(work)
+        return {name: work.faults for name, work in works.items()}
 
     def _work(self, name: str, segments: Sequence[Segment]) -> SoundWork:
         if name not in self.encoders:
@@ -83,13 +109,20 @@ class TextWorker:
         """Built for the first batch, whose failing is told; a worker that does not start is not."""
         return _build(self.settings, self.name)
 
-    def work(self, units: Sequence[Mapping[str, str]]) -> Outcome:
-        """Embed batches of texts by key; what became of them."""
+    def work(self, units: Sequence[Mapping[str, str]]) -> dict[str, Fault]:
+        """Embed batches of texts by key; faults (see `EmbeddingWorker`)."""
         texts = {key: text for batch in units for key, text in batch.items()}
         store = VectorStore(self.settings.vectors_dir, self.encoder.fingerprint)
         work: TextWork = Work(self.encoder, texts, store.add)
         embed_here(work, lambda done, of: None)
-        return work.outcome
+        _require_available(work)
+        return work.faults
+
+
+def _require_available(work: Work[Any]) -> None:
+    if why := work.unavailable:
+        there = f"on {platform.node()}: {why.remedy}"
+        raise UnavailableThereError(work.encoder.name, why.reason, there)
 
 
 def _build(settings: Settings, name: str) -> Encoder:
@@ -128,19 +161,21 @@ class RayEngine:
             ClusterError: the cluster can't do it, or its store is not the one that is read here.
         """
         by_name = {work.encoder.name: work for work in works}
-        units = _recordings(works)
-        finished, total = 0, sum(map(_size, units))
+        waiting = {_path(unit): unit for unit in _recordings(works)}
+        total = sum(map(_size, waiting.values()))
         arguments = [self.settings, _sizes(works)]
-        with closing(run_shards(self.engine, EmbeddingWorker, arguments, units)) as shards:
-            for recordings, made in shards:
-                if isinstance(made, Lost):
-                    _give_up(by_name, recordings, made)
-                else:
-                    for name, outcome in made.items():
-                        by_name[name].take_over(outcome)
-                finished += sum(map(_size, recordings))
-                if progress:
-                    progress(finished, total)
+        while waiting:
+            units = list(waiting.values())
+            try:
+                with closing(run_shards(self.engine, EmbeddingWorker, arguments, units)) as shards:
+                    for recordings, made in shards:
+                        for recording in recordings:
+                            del waiting[_path(recording)]
+                        _take_over(by_name, recordings, made)
+                        if progress:
+                            progress(total - sum(map(_size, waiting.values())), total)
+            except UnavailableThereError as error:
+                waiting = _leave_out(by_name[error.encoder], waiting, error.why)
         for work in works:
             _check(self.settings, work, [segment.key for segment in work.wanted])
 
@@ -160,33 +195,67 @@ class RayTextEngine:
         """
         items = list(work.wanted.items())
         batches = [dict(items[start : start + BATCH]) for start in range(0, len(items), BATCH)]
-        finished = 0
-        arguments = [self.settings, work.encoder.name]
-        with closing(run_shards(self.engine, TextWorker, arguments, batches)) as shards:
-            for done, outcome in shards:
-                if isinstance(outcome, Lost):
-                    lost = Fault(WORKER_LOST, outcome.reason)
-                    work.faults.update(
-                        dict.fromkeys((key for batch in done for key in batch), lost)
-                    )
-                else:
-                    work.take_over(outcome)
-                if work.unavailable:
-                    break
-                finished += sum(map(len, done))
-                report(finished, len(items))
+        try:
+            lost = self._embed(work, batches, 0, report)
+            # A text that nobody survives takes its batch along: they are tried one by one.
+            alone = [{key: work.wanted[key]} for key in lost]
+            lost = self._embed(work, alone, len(items) - len(lost), report)
+        except UnavailableThereError as error:
+            work.unavailable = error.why
+        else:
+            work.faults |= {key: Fault(WORKER_LOST, reason) for key, reason in lost.items()}
         _check(self.settings, work, work.wanted.keys())
 
+    def _embed(
+        self, work: TextWork, batches: Sequence[Mapping[str, str]], finished: int, report: Progress
+    ) -> dict[str, str]:
+        """Embed batches; why there is nothing of them that cost their workers, by key."""
+        lost: dict[str, str] = {}
+        arguments = [self.settings, work.encoder.name]
+        with closing(run_shards(self.engine, TextWorker, arguments, batches)) as shards:
+            for done, made in shards:
+                keys = [key for batch in done for key in batch]
+                if isinstance(made, Lost):
+                    lost |= dict.fromkeys(keys, made.reason)
+                else:
+                    work.faults |= made
+                    finished += len(keys)
+                    report(finished, len(work.wanted))
+        return lost
 
-def _give_up(
-    by_name: Mapping[str, SoundWork], recordings: Sequence[_Recording], lost: Lost
+
+def _take_over(
+    by_name: Mapping[str, SoundWork],
+    recordings: Sequence[_Recording],
+    made: Mapping[str, Mapping[str, Fault]] | Lost,
 ) -> None:
-    """Name every segment of the recordings that nobody survived."""
+    """Note what became of recordings: every segment is named of those that nobody survived."""
+    if not isinstance(made, Lost):
+        for name, faults in made.items():
+            by_name[name].faults.update(faults)
+        return
     for recording in recordings:
         for name, segments in recording.items():
             by_name[name].faults.update(
-                {s.key: Fault(WORKER_LOST, f"{s.path}: {lost.reason}") for s in segments}
+                {s.key: Fault(WORKER_LOST, f"{s.path}: {made.reason}") for s in segments}
             )
+
+
+def _leave_out(
+    work: SoundWork, waiting: Mapping[Path, _Recording], why: EncoderUnavailable
+) -> dict[Path, _Recording]:
+    """What is waiting, without an encoder; its segments are named if it could do others."""
+    name = work.encoder.name
+    left = [segment for unit in waiting.values() for segment in unit.get(name, ())]
+    if len(left) == len(work.wanted):
+        work.unavailable = why
+    else:
+        work.faults |= {segment.key: Fault(why.reason, why.remedy) for segment in left}
+    others = {
+        path: {other: segments for other, segments in unit.items() if other != name}
+        for path, unit in waiting.items()
+    }
+    return {path: unit for path, unit in others.items() if unit}
 
 
 def chosen_text_engine(settings: Settings) -> TextEngine:
@@ -230,6 +299,10 @@ def _sizes(works: Sequence[SoundWork]) -> dict[Path, int]:
         with suppress(OSError):
             sizes[path] = stat_of(path)[0]
     return sizes
+
+
+def _path(recording: _Recording) -> Path:
+    return next(iter(recording.values()))[0].path
 
 
 def _size(recording: _Recording) -> int:

@@ -38,10 +38,6 @@ class Fault:
     detail: str
 
 
-Outcome = tuple[Mapping[str, Fault], EncoderUnavailable | None]
-"""What became of a part of a work that was done elsewhere: its faults, and why it broke off."""
-
-
 @dataclass
 class Work(Generic[_Wanted]):
     """What one encoder is to embed, and what became of it.
@@ -76,17 +72,6 @@ class Work(Generic[_Wanted]):
         self._embed(embed, batch)
         if time.monotonic() - self._saved_at > _SAVE_EVERY_S:
             self.save_finished()
-
-    @property
-    def outcome(self) -> Outcome:
-        """For the process that this one works for."""
-        return self.faults, self.unavailable
-
-    def take_over(self, outcome: Outcome) -> None:
-        """Note what became of a part of this work."""
-        faults, unavailable = outcome
-        self.faults.update(faults)
-        self.unavailable = self.unavailable or unavailable
 
     def save_finished(self) -> None:
         """Hand the finished vectors over."""

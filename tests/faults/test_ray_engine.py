@@ -295,7 +295,7 @@ def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path
                 yield [unit], Lost("the process ended")
                 continue
             store.add([s.key for s in unit["stub"]], np.ones((3, 2), np.float32))
-            yield [unit], {"stub": ({}, None)}
+            yield [unit], {"stub": {}}
 
     monkeypatch.setattr(ray_engine, "run_shards", run)
     RayEngine(settings, RaySettings())([work], None)
@@ -310,9 +310,7 @@ def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(
         ray_engine,
         "run_shards",
-        lambda engine, worker, arguments, units: (
-            (shard, {"stub": ({}, None)}) for shard in [units]
-        ),
+        lambda engine, worker, arguments, units: ((shard, {"stub": {}}) for shard in [units]),
     )
     with pytest.raises(ClusterError, match="3 vectors that the cluster computed are not in"):
         RayEngine(settings, RaySettings())([work], None)

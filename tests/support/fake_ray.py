@@ -11,10 +11,16 @@ PENDING = object()
 """What `work` returns for units that are not done yet."""
 
 
+class DiedError(BaseException):
+    """What `work` raises where it is the end of its process; nobody gets to handle it."""
+
+
 class _Reference:
     def __init__(self, actor: _Actor, units: Sequence[Any] | None = None) -> None:
         self.actor = actor
         self.units = units
+        self.made: Any = PENDING
+        """What came of it; an exception is to be raised."""
 
 
 class _Actor:
@@ -60,7 +66,7 @@ class FakeRay:
 
     Args:
         nodes: their cores by name.
-        work: given a node and units, returns their result, `PENDING`, or raises.
+        work: given a node and units, returns their result or `PENDING`, or raises, `DiedError` too.
         seed: decides which of what is ready is told first.
 
     Attributes:
@@ -110,24 +116,23 @@ class FakeRay:
         node, units = reference.actor.node, reference.units
         if node not in self.cores or units is None:
             return True
-        try:
-            return self._work(node, units) is not PENDING
-        except Exception:
-            return True
+        if reference.made is PENDING:
+            try:
+                reference.made = self._work(node, units)
+            except (Exception, DiedError) as error:
+                reference.made = error
+        return reference.made is not PENDING
 
     def get(self, reference: _Reference) -> Any:
         from ray.exceptions import RayActorError, RayTaskError
 
-        node = reference.actor.node
-        if node not in self.cores:
+        node, made = reference.actor.node, reference.made
+        if node not in self.cores or isinstance(made, DiedError):
             raise RayActorError
-        if reference.units is None:
-            return node
-        try:
-            return self._work(node, reference.units)
-        except Exception as error:
-            where = f"ray::_Host.work() (pid=1, ip={node}, actor_id=1)\n{error!r}"
-            raise RayTaskError("work", where, error, ip=node) from error
+        if isinstance(made, Exception):
+            where = f"ray::_Host.work() (pid=1, ip={node}, actor_id=1)\n{made!r}"
+            raise RayTaskError("work", where, made, ip=node)
+        return node if reference.units is None else made
 
     def kill(self, actor: _Actor) -> None:
         self._actors.remove(actor)
