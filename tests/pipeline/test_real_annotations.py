@@ -35,7 +35,7 @@ def run(tmp_path_factory):
             benchmarks=benchmarks,
             media=["nowhere/{participant_id}/{video_id}.MP4"],
         )
-        yield CommandLineRun(config, server)
+        yield CommandLineRun(config, server, expect=1)
 
 
 def test_every_row_is_read(run):
@@ -64,6 +64,7 @@ def test_every_text_is_rewritten_or_listed(run):
     assert set(listed["reason"]) <= {"visual"}
 
 
-def test_there_are_no_scores_and_no_crash(run):
+def test_there_are_no_scores_and_the_run_says_so(run):
+    assert "Nothing was scored." in run.done.stdout
     assert run.value("SELECT count(*) FROM scores") == 0
     assert run.settings.report_file.exists()

@@ -17,13 +17,13 @@ class CommandLineRun:
         done: the last finished process, with its output.
     """
 
-    def __init__(self, config, server=None, api_key="sk-test", environment=None):
+    def __init__(self, config, server=None, api_key="sk-test", environment=None, expect=0):
         self.config = config
         self.server = server
         more = {"OPENAI_API_KEY": api_key, "COLUMNS": "100", **(environment or {})}
         self.environment = {**os.environ, **more}
         self.settings = load_settings(config)
-        self.again()
+        self.again(expect=expect)
 
     def again(self, *options, expect=0):
         command = [sys.executable, "-m", "pipelines.cli", "run", "--config", str(self.config)]
