@@ -147,7 +147,7 @@ def _read(task: _Unknown) -> tuple[str, Probe] | Probe:
 
 
 def _unreadable(path: Path, error: OSError) -> Probe:
-    return Probe(reason=UNREADABLE, detail=f"{path}: {error.strerror or error}")
+    return Probe(reason=UNREADABLE, detail=f"{error.filename or path}: {error.strerror or error}")
 
 
 def _probe(audio: Audio) -> Probe:

@@ -511,6 +511,15 @@ def test_only_the_chunks_that_are_needed_are_decoded(chunked, monkeypatch):
     assert "1.flac" not in opened
 
 
+def test_a_chunk_that_cant_be_read_is_named(chunked, tmp_path):
+    folder, _ = chunked
+    (folder / "1.flac").unlink()
+    (folder / "1.flac").symlink_to("1.flac")
+    found = scan({"video": folder / "{chunk}.flac"}, tmp_path / "cache")["video"].probe
+    assert found.reason == "unreadable"
+    assert found.detail.startswith(f"{folder}/1.flac: ")
+
+
 def test_a_missing_and_a_short_chunk_are_damage(chunked):
     folder, _ = chunked
     address = folder / "{chunk}.flac"
