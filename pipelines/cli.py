@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,18 +30,25 @@ from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
     ConfigOption,
+    LimitOption,
     chosen_benchmarks,
     console,
     read_settings,
     stop,
+    stop_if_taken,
 )
-from resources.settings import CONFIG_VARIABLE, PROJECT_ROOT, Settings
+from resources.settings import (
+    CONFIG_VARIABLE,
+    DEFAULT_CONFIG,
+    LIMIT_VARIABLE,
+    PROJECT_ROOT,
+    Settings,
+)
 
 if TYPE_CHECKING:
     from pipelines.run import Lacking, Outcome
 
 app = typer.Typer(
-    help="Search egocentric video by sound: from annotations to tables that can be defended.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )
@@ -52,14 +60,29 @@ app.add_typer(cli_ratings.commands, name="ratings")
 app.add_typer(cli_keeping.commands)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("sound-approach"))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Say which this is."
+        ),
+    ] = False,
+) -> None:
+    """Search egocentric video by sound: from annotations to tables that can be defended."""
+
+
 @app.command()
 def run(
     config: ConfigOption = None,
     benchmark: BenchmarkOption = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(help="Only n texts a benchmark and their clips, in an output of its own."),
-    ] = None,
+    limit: LimitOption = None,
     budget: Annotated[
         float | None,
         typer.Option(min=0, help="USD that this run may spend on answers, for all benchmarks."),
@@ -74,7 +97,7 @@ def run(
     from pipelines.run import run_benchmarks
 
     outcomes = run_benchmarks(settings, names, console, budget)
-    _print_counts(outcomes)
+    _print_counts(settings, outcomes)
     failed = [outcome for outcome in outcomes if outcome.errors]
     for outcome in failed:
         for error in outcome.errors:
@@ -94,13 +117,16 @@ def ui(
     host: Annotated[
         str, typer.Option(help="Where to listen; loopback unless you say so.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Which port.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Which port.")] = 3000,
+    limit: LimitOption = None,
 ) -> None:
     """Open Dagster on this config, with the same history as `run`."""
     from pipelines.instance import prepare_home
 
-    settings = read_settings(config)
+    settings = read_settings(config, limit)
+    stop_if_taken(host, port)
     prepare_home(settings)
+    os.environ[LIMIT_VARIABLE] = str(settings.limit or "")
     console.print(f"Dagster for [bold]{settings.name}[/]: http://{host}:{port}  (Ctrl-C stops it)")
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT_ROOT / "workspace.yaml")]
     os.chdir(PROJECT_ROOT)
@@ -141,7 +167,7 @@ def _check(settings: Settings, benchmarks: list[str]) -> None:
         raise stop(f"{settings.config_file}: {len(problems)} problem(s):\n{listed}")
 
 
-def _print_counts(outcomes: list[Outcome]) -> None:
+def _print_counts(settings: Settings, outcomes: list[Outcome]) -> None:
     """A sum for each benchmark, and a line for each table that had something to compute."""
     from pipelines.run import COUNTED
 
@@ -156,21 +182,21 @@ def _print_counts(outcomes: list[Outcome]) -> None:
     console.print(table)
     for outcome in outcomes:
         for name, lacking in outcome.lacking.items():
-            _print_lacking(f"{outcome.benchmark}: {name}", lacking)
+            _print_lacking(settings, f"{outcome.benchmark}: {name}", lacking)
     computed = sum(outcome.computed for outcome in outcomes)
     console.print(f"{computed:,} rows were computed." if computed else "Nothing was recomputed.")
 
 
-def _print_lacking(what: str, lacking: Lacking) -> None:
+def _print_lacking(settings: Settings, what: str, lacking: Lacking) -> None:
     """How many rows have no answer, why, and what brings them one."""
     why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(lacking.reasons.items()))
     said = [f"{what} without an answer: {why}"]
     if lacking.first:
         said.append(f"  the first: {lacking.first}")
     if lacking.not_asked:
-        said.append(f"  {lacking.not_asked:,} are still to be asked: run again")
+        said.append(f"  {lacking.not_asked:,} are still to be asked: {settings.command('run')}")
     if lacking.quarantined:
-        said.append(f"  {lacking.quarantined:,} are in quarantine: `sound-approach retry` opens it")
+        said.append(f"  {lacking.quarantined:,} are in quarantine: {settings.command('retry')}")
     console.print("\n".join(said), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -208,7 +234,8 @@ def _print_results(settings: Settings) -> None:
     console.print(f"DuckDB file  {settings.duckdb_file}", soft_wrap=True)
     console.print(f"Report       {settings.report_file}", soft_wrap=True)
     console.print(f"Listen       {settings.listening_file}", soft_wrap=True)
-    console.print("Open the UI  make ui   (or: sound-approach ui)")
+    by_make = "make ui   or: " if settings.config_file == DEFAULT_CONFIG else ""
+    console.print(f"Open the UI  {by_make}{settings.command('ui')}", soft_wrap=True)
 
 
 if __name__ == "__main__":

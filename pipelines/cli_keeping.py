@@ -216,12 +216,12 @@ def _stop_unless_current(settings: Settings, benchmarks: list[str]) -> None:
     from pipelines.automation import NOTHING_CHANGED, decide
 
     if not settings.dagster_home.exists():
-        raise stop(f"{settings.output}: nothing was run yet. Run first.")
+        raise stop(f"{settings.output}: nothing was run yet. Run first: {settings.command('run')}")
     with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
         reasons = {name: decide(instance, settings, name).reason for name in benchmarks}
     moved = [f"{name}: {reason}" for name, reason in reasons.items() if reason != NOTHING_CHANGED]
     if moved:
         raise stop(
             f"what is published is not what config, prompts and files say now ({'; '.join(moved)})."
-            f" Run first: sound-approach run --config {settings.config_file}"
+            f" Run first: {settings.command('run')}"
         )

@@ -42,7 +42,10 @@ def record(
         written = write_recorded(file, ledger.recorded_rows(keys))
     console.print(f"{written:,} of {len(keys):,} answers written to {file}", soft_wrap=True)
     if written < len(keys):
-        console.print("The others are not known yet: `sound-approach run` asks for them.")
+        console.print(
+            f"The others are not known yet. Ask for them: {settings.command('run')}",
+            soft_wrap=True,
+        )
 
 
 @commands.command()
@@ -68,7 +71,7 @@ def retry(
         opened = ledger.retry(problem, keys)
     console.print(f"{opened:,} of {sum(there.values()):,} in quarantine ({_listed(there)}).")
     console.print(
-        f"The next run asks them again: sound-approach run --config {settings.config_file}",
+        f"The next run asks them again: {settings.command('run')}",
         soft_wrap=True,
     )
 

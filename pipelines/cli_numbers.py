@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from pipelines.terminal import NARROW, ConfigOption, console, read_settings, stop
+from pipelines.terminal import NARROW, ConfigOption, LimitOption, console, read_settings, stop
 
 commands = typer.Typer()
 
@@ -56,12 +56,14 @@ def explain(
         typer.Option(help="What names the row: column=value, and more of them after it."),
     ] = None,
     more: Annotated[
-        list[str] | None, typer.Argument(metavar="[COLUMN=VALUE]...", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="COLUMN=VALUE", show_default=False, help="More of `--where`."),
     ] = None,
     recompute: Annotated[
         bool, typer.Option("--recompute", help="Derive it anew from texts, vectors, relevance.")
     ] = False,
     config: ConfigOption = None,
+    limit: LimitOption = None,
 ) -> None:
     """Tell what a cell of a result table rests on: rows, prompts, encoder, relevance, versions."""
     from assets.reports.cell import CellError
@@ -76,7 +78,7 @@ def explain(
         raise stop(f"--where takes column=value, not {', '.join(wrong)}")
     conditions = {name: value for name, _, value in pairs}
     try:
-        found = explain_cell(read_settings(config), table, conditions, column, recompute)
+        found = explain_cell(read_settings(config, limit), table, conditions, column, recompute)
     except (CellError, ExplainError, RetrievalError, TableError, WarehouseError) as error:
         raise stop(str(error)) from error
     for section in [found.heading, *found.sections]:

@@ -12,6 +12,7 @@ from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
     ConfigOption,
+    LimitOption,
     chosen_benchmarks,
     console,
     read_settings,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from assets.reports.prompt_moves import Moves
 
 commands = typer.Typer()
-prompt_commands = typer.Typer(no_args_is_help=True, help="The prompts.")
+prompt_commands = typer.Typer(no_args_is_help=True, help="Look at prompts as they would be sent.")
 commands.add_typer(prompt_commands, name="prompt")
 
 
@@ -59,14 +60,16 @@ def show_prompt(
 
 
 @commands.command()
-def plan(config: ConfigOption = None, benchmark: BenchmarkOption = None) -> None:
+def plan(
+    config: ConfigOption = None, benchmark: BenchmarkOption = None, limit: LimitOption = None
+) -> None:
     """Say what a run would ask and compute, why, and what that would cost, before anything runs."""
     from assets.descriptions.asking import AskedError
     from assets.descriptions.causes import CAUSES
     from pipelines.spending import plan_run
     from resources.language_model.question import LanguageModelError
 
-    settings = read_settings(config)
+    settings = read_settings(config, limit)
     rows: list[PlanRow] = []
     try:
         for name, asked, vectors in plan_run(settings, chosen_benchmarks(settings, benchmark)):

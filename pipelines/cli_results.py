@@ -12,13 +12,18 @@ from pipelines.terminal import (
     NARROW,
     BenchmarkOption,
     ConfigOption,
+    LimitOption,
     chosen_benchmarks,
     console,
     read_settings,
     stop,
+    stop_if_taken,
 )
 from resources.lake import Lake
 from resources.table_model import TableError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,13 +38,14 @@ def search(
     benchmark: Annotated[str, typer.Option("--benchmark", "-b", help="Whose clips.")],
     config: ConfigOption = None,
     count: Annotated[int, typer.Option("-k", min=1, help="How many clips.")] = 10,
+    limit: LimitOption = None,
 ) -> None:
     """Rank a benchmark's clips for a free text."""
     from assets.embeddings.search import SearchError
     from assets.embeddings.search import search as search_clips
     from resources.tables import AUDIO_EMBEDDINGS, CLIPS
 
-    settings = read_settings(config)
+    settings = read_settings(config, limit)
     chosen_benchmarks(settings, [benchmark])
     lake = Lake(settings.lake_dir)
     try:
@@ -60,19 +66,16 @@ def listen(
     config: ConfigOption = None,
     benchmark: BenchmarkOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Which port of 127.0.0.1.")] = 8790,
+    limit: LimitOption = None,
 ) -> None:
     """Hear what every query found, right or wrong, before and after rewriting."""
-    import socket
-
     from assets.reports.listening_server import LOOPBACK, serve
 
-    settings = read_settings(config)
+    settings = read_settings(config, limit)
     names = chosen_benchmarks(settings, benchmark)
     if not settings.duckdb_file.is_file():
-        raise stop(f"{settings.duckdb_file} is not there yet: run `sound-approach run` first.")
-    with socket.socket() as probe:
-        if probe.connect_ex((LOOPBACK, port)) == 0:
-            raise stop(f"port {port} is taken: choose another with --port.")
+        raise stop(f"{settings.duckdb_file} is not there yet. Run first: {settings.command('run')}")
+    stop_if_taken(LOOPBACK, port)
     console.print(
         f"Listen to [bold]{settings.name}[/]: http://{LOOPBACK}:{port}  (Ctrl-C stops it)"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import dagster as dg
 
 from assets.reports.assets import CHAIN, listening, report, warehouse
@@ -9,7 +11,7 @@ from pipelines.automation import TaggedProject, inputs_changed, nightly
 from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh, reports
 from resources.config_file import load_settings
-from resources.settings import Settings
+from resources.settings import LIMIT_VARIABLE, Settings
 from resources.table_assets import LakeIOManager, annotations_spec
 
 
@@ -39,4 +41,5 @@ def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg
     )
 
 
-defs = build_definitions(load_settings())
+_limit = os.environ.get(LIMIT_VARIABLE)
+defs = build_definitions(load_settings(limit=int(_limit) if _limit else None))

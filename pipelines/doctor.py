@@ -51,7 +51,7 @@ def examine(settings: Settings, ask_server: bool) -> list[Finding]:
         *examine_encoders(settings),
         *_missing_rows(settings),
         *_dagster(settings),
-        _loopback(),
+        _loopback(settings),
     ]
 
 
@@ -76,11 +76,11 @@ def _missing_rows(settings: Settings) -> Iterator[Finding]:
 def _dagster(settings: Settings) -> Iterator[Finding]:
     home = settings.dagster_home
     if not (home / "dagster.yaml").exists():
-        yield Finding("dagster", "note", "nothing was run yet", "sound-approach run")
+        yield Finding("dagster", "note", "nothing was run yet", settings.command("run"))
         return
     try:
         with dg.DagsterInstance.from_config(str(home)) as instance:
-            yield from _daemon(instance)
+            yield from _daemon(instance, settings)
             for benchmark in settings.benchmarks:
                 yield _last_run(instance, settings, benchmark)
     except (dg.DagsterError, OSError, ValueError) as error:
@@ -90,12 +90,12 @@ def _dagster(settings: Settings) -> Iterator[Finding]:
         yield Finding("dagster", "ok", f"run {run_id[:8]} is under way")
 
 
-def _daemon(instance: dg.DagsterInstance) -> Iterator[Finding]:
+def _daemon(instance: dg.DagsterInstance, settings: Settings) -> Iterator[Finding]:
     beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
     if not beats or time.time() - max(beats) > HEARTBEAT_S:
         last = f", last seen {_when(max(beats))}" if beats else ""
         text = f"no daemon{last}: nothing starts by itself"
-        yield Finding("dagster", "note", text, "sound-approach ui")
+        yield Finding("dagster", "note", text, settings.command("ui"))
     else:
         yield Finding("dagster", "ok", f"the daemon is alive ({_when(max(beats))})")
     for state in instance.all_instigator_state():
@@ -109,17 +109,17 @@ def _last_run(instance: dg.DagsterInstance, settings: Settings, benchmark: str) 
     records = instance.get_run_records(filters, limit=1)
     reason = decide(instance, settings, benchmark).reason
     if not records:
-        return Finding("dagster", "note", f"{benchmark}: never run", "sound-approach run")
+        return Finding("dagster", "note", f"{benchmark}: never run", settings.command("run"))
     run = records[0].dagster_run
     when = _when(records[0].end_time or records[0].create_timestamp.timestamp())
     text = f"{benchmark}: {run.status.value.lower()} {when}; {reason}"
     if reason == NOTHING_CHANGED or not run.is_finished:
         return Finding("dagster", "ok", text)
-    remedy = "sound-approach run" if run.is_success else f"see run {run.run_id[:8]} in the UI"
+    remedy = settings.command("run") if run.is_success else f"see run {run.run_id[:8]} in the UI"
     return Finding("dagster", "note", text, remedy)
 
 
-def _loopback() -> Finding:
+def _loopback(settings: Settings) -> Finding:
     """Whether the UI can listen where it does unless told otherwise."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,7 +127,7 @@ def _loopback() -> Finding:
             server.bind(("127.0.0.1", UI_PORT))
         except OSError:
             text = f"127.0.0.1:{UI_PORT} is taken: by this UI, or by something else"
-            return Finding("loopback", "note", text, "sound-approach ui --port 3001")
+            return Finding("loopback", "note", text, settings.command("ui --port 3001"))
     return Finding("loopback", "ok", f"127.0.0.1:{UI_PORT} is free for the UI")
 
 

@@ -4,6 +4,7 @@ Unattended are runs that the sensor or the schedule asked for; who starts one by
 A run whose process was killed counts too, as soon as `fail_dead_runs` has found it.
 """
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ TOLD_TAG = "sound_approach/on_failure"
 """On a failed run: whether the hook was told of it."""
 _STARTED_BY = ("dagster/sensor_name", "dagster/schedule_name")
 TICK_S = 10
+_CLASS = re.compile(r"^(pipelines|assets|resources)\.[\w.]+: ")
+"""The name of an error's class, before what it says."""
 _ENDED = "no step failed: its process died, or never came to one"
 
 
@@ -27,7 +30,7 @@ def root_cause(error: object) -> str:
     """What this project says of an error, without Dagster's wrapping and traceback."""
     while getattr(error, "cause", None) and str(error.cls_name).startswith("Dagster"):  # type: ignore[attr-defined]
         error = error.cause  # type: ignore[attr-defined]
-    return str(getattr(error, "message", error)).strip()
+    return _CLASS.sub("", str(getattr(error, "message", error)).strip())
 
 
 def started_by(run: dg.DagsterRun) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +29,11 @@ ConfigOption = Annotated[
 ]
 BenchmarkOption = Annotated[
     list[str] | None, typer.Option("--benchmark", "-b", help="Only this benchmark (repeatable).")
+]
+
+LimitOption = Annotated[
+    int | None,
+    typer.Option(min=1, help="Only n texts a benchmark and their clips, in an output of its own."),
 ]
 
 
@@ -61,6 +67,17 @@ def chosen_benchmarks(settings: Settings, benchmarks: list[str] | None) -> list[
             f"{settings.config_file} has {', '.join(settings.benchmarks)}."
         )
     return benchmarks or list(settings.benchmarks)
+
+
+def stop_if_taken(host: str, port: int) -> None:
+    """End the command where something listens already at an address that it wants."""
+    with socket.socket() as probe:
+        try:
+            taken = probe.connect_ex((host, port)) == 0
+        except OSError as error:
+            raise stop(f"{host} is no address of this machine: {error}") from error
+    if taken:
+        raise stop(f"port {port} is taken: choose another with --port.")
 
 
 def file_size(count: float) -> str:

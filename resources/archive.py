@@ -124,7 +124,11 @@ def unpack(archive: Path, folder: Path) -> Manifest:
                 _extract(members, name, manifest.files[name], aside / name, archive)
         aside.chmod(0o755)
         aside.replace(folder)
-    except (zipfile.BadZipFile, KeyError, OSError) as error:
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{error.filename or archive} is not there") from error
+    except zipfile.BadZipFile as error:
+        raise ArchiveError(f"{archive} is no bundle, or was cut short: {error}") from error
+    except (KeyError, OSError) as error:
         raise ArchiveError(f"{archive}: {error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

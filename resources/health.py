@@ -93,7 +93,9 @@ def examine_disk(settings: Settings, clips: int) -> Iterator[Finding]:
         if not os.access(there, os.W_OK):
             yield Finding("disk", "stops", f"{there} can't be written", "mend its permissions")
         elif free < needed:
-            yield Finding("disk", "stops", f"{said} ({folder})", "sound-approach gc, or move it")
+            yield Finding(
+                "disk", "stops", f"{said} ({folder})", f"{settings.command('gc')}, or move it"
+            )
         else:
             yield Finding("disk", "ok", said)
 
@@ -168,7 +170,7 @@ def examine_ledger(settings: Settings) -> Iterator[Finding]:
         return
     yield Finding("ledger", "ok", f"{states.get('answered', 0):,} answers")
     if failed := states.get("failed"):
-        remedy = "`exclusions` has their reasons; to ask again: sound-approach retry"
+        remedy = f"`exclusions` has their reasons; to ask again: {settings.command('retry')}"
         yield Finding("ledger", "note", f"{failed:,} answers are quarantined", remedy)
     if waiting := states.get("in_batch"):
         text = f"{waiting:,} questions are in a batch"

@@ -7,6 +7,7 @@ Relative paths start at the config's base: the folder that holds it, or, if that
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,10 @@ from resources.sources import SOURCES_FOLDER
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 CONFIG_VARIABLE = "SOUND_APPROACH_CONFIG"
+LIMIT_VARIABLE = "SOUND_APPROACH_LIMIT"
+"""The limit of the Dagster that `ui --limit` opens; nothing else reads it."""
+TAKE_LIMIT = ("run", "ui", "plan", "search", "listen", "explain")
+"""Commands with an option `--limit` that leads to a limited run's output."""
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "sample.yaml"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
@@ -623,6 +628,12 @@ class Settings(Strict):
         """By key of this config what it needs of the extra `cluster`."""
         needed = {"ledger": "psycopg", "dagster_storage": "dagster_postgres", "engine": "ray"}
         return {key: package for key, package in needed.items() if getattr(self, key)}
+
+    def command(self, words: str) -> str:
+        """A command of this project on this config, as one types it."""
+        limit = self.limit if words.split(maxsplit=1)[0] in TAKE_LIMIT else None
+        more = f" --limit {limit}" if limit else ""
+        return f"sound-approach {words} --config {shlex.quote(str(self.config_file))}{more}"
 
     def with_budget(self, usd: float | None) -> Settings:
         """The same config with another budget for one run, where answers are to be paid at all."""

@@ -69,8 +69,8 @@ class Problems:
         more = len(self._found) - _SHOWN
         tail = f"\n  - and {more} more" if more > 0 else ""
         raise AnnotationError(
-            f"{self.path}: {len(self._found)} problem(s) in this file; mend them, or take the "
-            f"official file again:\n{shown}{tail}"
+            f"{self.path}: {len(self._found)} problem(s) in this file; mend them, or bring the "
+            f"file again:\n{shown}{tail}"
         )
 
 
@@ -84,8 +84,7 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise AnnotationError(
-            f"{path}: no such file. Put the benchmark's official file there, or name the place "
-            f"where it lies in the config."
+            f"{path}: no such file. Put it there, or name the place where it lies in the config."
         ) from error
     except OSError as error:
         raise AnnotationError(f"{path}: can't be read: {error.strerror}.") from error
@@ -110,7 +109,7 @@ def read_rows(path: Path, columns: Sequence[str]) -> list[Row]:
     else:
         rows = _read_csv(path, columns)
     if not rows:
-        raise AnnotationError(f"{path}: no row below the header; take the official file again.")
+        raise AnnotationError(f"{path}: no row below the header; bring the whole file.")
     return rows
 
 
@@ -157,8 +156,8 @@ def _check_header(path: Path, header: Sequence[str], columns: Sequence[str]) -> 
     if missing:
         raise AnnotationError(
             f"{path}: line 1: column(s) {', '.join(missing)} missing; the file has "
-            f"{', '.join(header) or 'no header'}. Take the official file, or name the right one "
-            f"in the config."
+            f"{', '.join(header) or 'no header'}. Bring the file that has them, or name the "
+            f"right one in the config."
         )
     doubled = sorted({column for column in header if header.count(column) > 1})
     if doubled:

@@ -48,7 +48,7 @@ def _recordings(settings: Settings, benchmark: str) -> tuple[Finding, int]:
         annotations = read_annotations(settings, benchmark)
         found = locate(settings, annotations)
     except (AnnotationError, MediaPatternError) as error:
-        return Finding(benchmark, "stops", str(error), "sound-approach validate says it all"), 0
+        return Finding(benchmark, "stops", str(error), settings.command("validate")), 0
     missing = sorted(video_id for video_id, path in found.items() if path is None)
     count = len(annotations.clips)
     text = f"{count:,} clips, {len(found) - len(missing):,} of {len(found):,} recordings found"

@@ -169,8 +169,7 @@ def _copy_tables(
                 of = f" of {benchmark}" if benchmark else ""
                 raise BundleError(
                     f"the table {model.name}{of} is not what is published: a run is under way, "
-                    f"or ended half-way. Run first: sound-approach run --config "
-                    f"{settings.config_file}"
+                    f"or ended half-way. Run first: {settings.command('run')}"
                 )
             versions.setdefault(model.name, {})[benchmark or "all"] = stamp.data_version
     return versions

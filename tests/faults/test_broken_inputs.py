@@ -90,7 +90,11 @@ def test_missing_columns(tmp_path):
     write_csv(tmp_path / "clips.csv", ["narration_id", "video_id"], [{"video_id": "P01_11"}])
     settings = settings_for(tmp_path, {"epic_mir": given})
     fails(
-        settings, "epic_mir", "clips.csv: line 1", "all_noun_classes missing", "Take the official"
+        settings,
+        "epic_mir",
+        "clips.csv: line 1",
+        "all_noun_classes missing",
+        "Bring the file that has them",
     )
 
 

@@ -1,4 +1,9 @@
-"""What `validate` and `run` say to somebody whose config can't give any result yet."""
+"""What commands say to somebody who uses them for the first time, or has no result yet."""
+
+import os
+import runpy
+import socket
+from importlib.metadata import version
 
 import numpy as np
 import pandas as pd
@@ -10,6 +15,8 @@ from support.prompt_files import answer_plainly
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from pipelines.failures import root_cause
+from resources.settings import CONFIG_VARIABLE, LIMIT_VARIABLE
 
 COLUMNS = "media,start_s,stop_s,visual_text,sound_caption,class\n"
 BASELINE = {"kind": "mel_ridge", "train": "train.csv"}
@@ -112,3 +119,66 @@ def test_without_any_encoder_that_can_run_nothing_starts(folder, command):
     assert "1 problem(s):\n  - encoders: no encoder can run here" in output
     assert "no.csv is not there" in output
     assert not (folder / "outputs").exists()
+
+
+def test_a_limited_run_is_opened_by_the_same_limit(folder, monkeypatch):
+    for name in ("DAGSTER_HOME", CONFIG_VARIABLE, LIMIT_VARIABLE):
+        monkeypatch.setenv(name, "")
+    monkeypatch.chdir(folder)
+    started = []
+    monkeypatch.setattr(os, "execv", lambda program, command: started.append(command))
+    said(folder, "ui", "--limit", "2", "--port", str(free_port()), expect=0)
+    assert started
+    assert os.environ["DAGSTER_HOME"] == str(folder / "outputs" / "mine-limit-2" / "dagster_home")
+    defs = runpy.run_module("pipelines.definitions")["defs"]
+    assert defs.resources["project"].limit == 2
+    said(folder, "ui", "--port", str(free_port()), expect=0)
+    assert runpy.run_module("pipelines.definitions")["defs"].resources["project"].limit is None
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", ["search", "listen", "explain"])
+def test_what_a_limited_run_made_is_looked_for_where_it_lies(folder, command):
+    options = {
+        "search": ("a cut", "-e", "baseline", "-b", "mine"),
+        "listen": (),
+        "explain": ("--table", "paper_table_1", "--column", "map_published"),
+    }
+    output = said(folder, command, *options[command], "--limit", "2", expect=2)
+    assert "FOLDER/outputs/mine-limit-2" in output
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        output = said(folder, "ui", "--port", str(server.getsockname()[1]), expect=2)
+    assert "is taken: choose another with --port" in output
+    assert not (folder / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "expect", "words"),
+    [
+        (("--version",), 0, version("sound-approach")),
+        (("run", "--limit", "-3"), 2, "greater than or equal to 1"),
+        (("ui", "--port", "99999"), 2, "less than or equal to 65535"),
+        (("bundle", "unpack", "no.zip", "new"), 2, "no.zip is not there"),
+        (("explain", "--help"), 0, "[OPTIONS] [COLUMN=VALUE]..."),
+    ],
+)
+def test_commands_say_what_they_want(tmp_path, monkeypatch, command, expect, words):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == expect
+    assert words in done.output
+
+
+def test_what_a_failed_run_prints_names_no_class():
+    said = "resources.language_model.question.LanguageModelError: the server refuses: 404"
+    assert root_cause(said) == "the server refuses: 404"
+    assert root_cause("ValueError: assets: 3") == "ValueError: assets: 3"

@@ -78,6 +78,7 @@ def metadata(result, table):
 
 def test_a_plan_says_what_a_run_then_asks_and_why(project):
     assert planned(project)["plain"] == ([30, 0, 30], {"first run": 30})
+    assert planned(project, "--limit", "4")["plain"][0] == [4, 0, 4]
     made = metadata(project.materialize(), "descriptions")
     assert [made[name] for name in COUNTS] == [30, 0, 30, 0, 0, 0]
     assert made["asked because/first run"] == 30

@@ -133,6 +133,7 @@ def test_a_limited_run_has_an_output_of_its_own(run):
     limited = run.settings.output.with_name("sample-limit-5")
     assert (limited / "sound_approach.duckdb").exists()
     assert str(limited) in output.replace("\n", "")
+    assert f"sound-approach ui --config {run.config} --limit 5" in output
 
 
 def ours():

@@ -181,3 +181,13 @@ def test_a_parquet_file_that_is_none(tmp_path):
     given = {"adapter": "table", "clips": str(tmp_path / "own.parquet")}
     with pytest.raises(AnnotationError, match="no Parquet file that can be read"):
         read_annotations(settings_for(tmp_path, {"own": given}), "own")
+
+
+def test_nobody_is_sent_for_an_official_file_of_their_own_table(tmp_path):
+    settings = own(tmp_path, [row("one", stop_s="never")])
+    table = settings.benchmarks["own"].clips
+    for text in (table.read_text(), "clip_id,media,text\n", "clip_id\n1\n", None):
+        table.unlink() if text is None else table.write_text(text)
+        with pytest.raises(AnnotationError) as raised:
+            read_annotations(settings, "own")
+        assert "official" not in str(raised.value)
