@@ -116,7 +116,13 @@ class BenchmarkSettings(Strict):
 
 
 class EpicMirSettings(BenchmarkSettings):
-    """AudioEpicMIR (method section 2). Files that are not named are the official ones, fetched."""
+    """AudioEpicMIR (method section 2). Files that are not named are the official ones, fetched.
+
+    Attributes:
+        adapter: needed only under another name.
+        clips: `EPIC_100_retrieval_test.csv`.
+        sentences: `EPIC_100_retrieval_test_sentence.csv`.
+    """
 
     adapter: Literal["epic_mir"] = "epic_mir"
     clips: ResolvedPath
@@ -126,8 +132,15 @@ class EpicMirSettings(BenchmarkSettings):
 class EgoMcqSettings(BenchmarkSettings):
     """AudioEgoMCQ (method section 3).
 
-    `distinct_texts` turns filter (b) on; `silence_rms` is filter (c)'s threshold, full scale 1, and
-    0 leaves digital silence alone to it. Filter (a), that there is audio, can't be turned off.
+    Questions are left out (a) where an option has no audio, always; (b) where the options' texts do
+    not differ; (c) where an option is silent.
+
+    Attributes:
+        adapter: needed only under another name.
+        questions: `egomcq.json`; it can't be fetched (docs/real_datasets.md).
+        distinct_texts: whether filter (b) is on.
+        silence_rms: what filter (c) takes for silence, full scale 1; 0 leaves digital silence.
+        clean_speaker_tags: whether `#C C opens` becomes `opens`, before anything is done with it.
     """
 
     adapter: Literal["ego_mcq"] = "ego_mcq"
@@ -138,7 +151,13 @@ class EgoMcqSettings(BenchmarkSettings):
 
 
 class EpicSoundsSettings(BenchmarkSettings):
-    """EpicSoundsRet (method section 4). The file is fetched where it is not named."""
+    """EpicSoundsRet (method section 4). The file is fetched where it is not named.
+
+    Attributes:
+        adapter: needed only under another name.
+        segments: `EPIC_Sounds_validation.csv`.
+        text: what is searched by: the name of the class, or the annotators' words.
+    """
 
     adapter: Literal["epic_sounds"] = "epic_sounds"
     segments: ResolvedPath
@@ -148,7 +167,13 @@ class EpicSoundsSettings(BenchmarkSettings):
 class TableColumns(Strict):
     """How the columns of a user's table are named; those after `media` may be absent unless named.
 
-    Without times a clip is its whole recording; `sound_class` makes relevance identity of classes.
+    Attributes:
+        clip_id: unique.
+        media: the recording, as the pattern under `media:` has it for `{video_id}`.
+        start_s: seconds, or `HH:MM:SS.ss`; without times a clip is its whole recording.
+        stop_s: likewise.
+        participant_id: who recorded.
+        sound_class: clips and captions of one class are relevant to each other.
     """
 
     clip_id: str = "clip_id"
@@ -163,6 +188,7 @@ class TableSettings(BenchmarkSettings):
     """A benchmark of the user's own: a CSV or Parquet table, one row a clip.
 
     Attributes:
+        adapter: that it is one of your own.
         clips: the table.
         texts: its text columns; each makes captions, and the first is the clip's own text.
         columns: its other columns.
@@ -210,6 +236,11 @@ class FewShotSettings(Strict):
     """The annotation files whose overlap is the pool of few-shot examples (method section 7.1).
 
     Each list of files may be the word `official` instead: then they are fetched.
+
+    Attributes:
+        audiocaps: captions by ear.
+        kinetics: labels by eye.
+        min_overlap_s: how many seconds of a video both must describe.
     """
 
     audiocaps: tuple[ResolvedPath, ...] = ()
@@ -220,7 +251,8 @@ class FewShotSettings(Strict):
 class StyleSettings(Strict):
     """Captions that texts are likened to, beside AudioCaps' of the few-shot pool.
 
-    `clotho`: Clotho's caption files, such as `clotho_captions_development.csv`.
+    Attributes:
+        clotho: Clotho's caption files, such as `clotho_captions_development.csv`.
     """
 
     clotho: tuple[ResolvedPath, ...] = ()
@@ -230,8 +262,9 @@ class RecordedSettings(Strict):
     """Answers from a file that somebody recorded: no key, no network, no cost.
 
     Attributes:
+        provider: that answers are recorded.
         answers: the file, which `sound-approach record` writes.
-        model: as below, if it was set when they were recorded.
+        model: that of `openai`, if it was set when they were recorded.
     """
 
     provider: Literal["recorded"] = "recorded"
@@ -243,6 +276,7 @@ class OpenAISettings(Strict):
     """OpenAI, or any server that speaks its protocol. The key stays in the environment.
 
     Attributes:
+        provider: that a server is asked.
         base_url: the server, up to `/v1`; by default OpenAI's.
         model: who is asked instead of the `model:` that each prompt names; a prompt that lists
             `models:` keeps them.
@@ -290,7 +324,14 @@ AnyLanguageModel = Annotated[RecordedSettings | OpenAISettings, Field(discrimina
 
 
 class MelRidgeSettings(Strict):
-    """The small baseline without weights: ridge regression from log-mel statistics to words."""
+    """The small baseline without weights: ridge regression from log-mel statistics to words.
+
+    Attributes:
+        kind: the encoder's.
+        train: a CSV with the columns `media,start_s,stop_s,visual_text,sound_caption,class`.
+        fit_to: which of its texts; that decides which texts win.
+        ridge: the penalty, a feature.
+    """
 
     kind: Literal["mel_ridge"]
     train: ResolvedPath
@@ -299,7 +340,13 @@ class MelRidgeSettings(Strict):
 
 
 class PrecomputedSettings(Strict):
-    """Vectors that the user brings: Parquet files of ids and vectors."""
+    """Vectors that the user brings: Parquet files of ids and vectors.
+
+    Attributes:
+        kind: the encoder's.
+        audio: `clip_id, vector`, and `benchmark` where ids clash.
+        text: `text, vector`, or `text_id, vector`.
+    """
 
     kind: Literal["precomputed"]
     audio: ResolvedPath
@@ -329,6 +376,7 @@ class LaionClapSettings(PretrainedSettings):
     """LAION-CLAP (method section 6.1).
 
     Attributes:
+        kind: the encoder's.
         checkpoint: an official one by name, or a file.
         fusion: whether it is a fusion model; by default told by the checkpoint's name.
         fuse_short: whether clips of up to ten seconds take the fusion path too, as in the authors'
@@ -358,6 +406,7 @@ class WavCapsSettings(PretrainedSettings):
     """WavCaps' HTSAT-BERT (method section 6.2).
 
     Attributes:
+        kind: the encoder's.
         checkpoint: a published one by name, or a file.
         normalize_text: lower case and no punctuation, as in WavCaps' training; the authors' runs
             leave texts as they are.
@@ -378,7 +427,9 @@ class WavCapsSettings(PretrainedSettings):
 class LateFusionSettings(Strict):
     """Other encoders of this config, fused by a weighted mean of similarities (method 6.4).
 
-    `weights` names them; only the ratio of their shares counts.
+    Attributes:
+        kind: the encoder's.
+        weights: a share for each encoder that is fused, by its name; only their ratio counts.
     """
 
     kind: Literal["late_fusion"]
@@ -398,8 +449,19 @@ AnyEncoder = Annotated[
 class MetricsSettings(Strict):
     """How numbers are made (method section 8).
 
-    `multiple_choice_ties`: a right option that ties with k - 1 others scores 1/k, or, as
-    published, the first of the tied is taken. `randomisations`: draws of the paired test.
+    Attributes:
+        relevance_kinds: what makes a clip right for a caption of AudioEpicMIR: verb and noun
+            classes together, or one of them alone.
+        protocols: whether a subset's queries are ranked among its own clips, among all, or both.
+        dual_softmax: whether numbers are also made of similarities normalised by dual softmax.
+        dual_softmax_temperature: what similarities are divided by in its first softmax.
+        multiple_choice_ties: a right option that ties with k - 1 others scores 1/k (`shared`), or,
+            as published, the `first` of the tied is taken.
+        resamples: of the bootstrap behind intervals.
+        randomisations: draws of the paired test.
+        cluster: what is resampled: recordings, or those who recorded them. Where texts are the
+            queries, it is texts.
+        seed: of resamples and draws.
     """
 
     relevance_kinds: tuple[Literal["caption", "verb", "noun"], ...] = ("caption",)
@@ -440,6 +502,7 @@ class RaySettings(Strict):
     """Recordings scanned and measured, and vectors computed, on a Ray cluster.
 
     Attributes:
+        kind: the engine's.
         address: of the cluster, as Ray takes it; by default one of this machine's own is started.
         cpus_per_worker: how many cores an encoder's worker has, where the cluster has no GPUs;
             with GPUs it is one worker a GPU. A scan takes every core alone.
@@ -468,12 +531,38 @@ class AutomationSettings(Strict):
 
 
 class Settings(Strict):
-    """One config, resolved: every path absolute, every default filled in."""
+    """One config, resolved: every path absolute, every default filled in.
+
+    Attributes:
+        name: of the run; by default the file's.
+        config_file: the file itself.
+        sample: where the synthesised sample is written, for a config that is made of it.
+        output: where tables, report and Dagster's home lie; by default `outputs/<name>`.
+        cache_dir: what is dear and shared by all configs; by default `outputs/cache`.
+        prompts_folder: by default `prompts` beside `configs`, or the project's own.
+        media: patterns of recordings, tried in order, for benchmarks that name none.
+        benchmarks: by name, see below; an official one's name says which it is.
+        few_shot: the pool that few-shot examples are drawn from.
+        styles: captions that texts are likened to.
+        prompts: the ids to use; `[]` searches by the texts as they are.
+        language_model: who answers the prompts.
+        encoders: by a name of your own, see below.
+        seeds: draws of the windows of clips over ten seconds; metrics are averaged over them.
+        metrics: how numbers are made.
+        automation: what may happen unasked.
+        lake: where the tables lie, if not under `output`: a path, or the URL of an object store.
+        vectors: where vectors are kept by content, if not in `cache_dir`: likewise.
+        engine: what reads recordings and computes vectors, if not this process: `ray`, or a
+            mapping that says where.
+        ledger: a PostgreSQL URL for paid answers, if they are not kept in `cache_dir`.
+        dagster_storage: likewise for Dagster's runs and events, if not under `output`.
+        limit: only so many texts a benchmark, in an output of its own, for every command; `--limit`
+            does the same for one.
+    """
 
     name: Name
     config_file: Path
     sample: ResolvedPath | None = None
-    """Where the synthesised sample is written, for a config that is made of it."""
     output: ResolvedPath
     cache_dir: ResolvedPath
     prompts_folder: ResolvedPath
@@ -488,16 +577,10 @@ class Settings(Strict):
     metrics: MetricsSettings = MetricsSettings()
     automation: AutomationSettings = AutomationSettings()
     lake: FolderAddress | None = None
-    """Where the tables lie, if not under `output`."""
     vectors: FolderAddress | None = None
-    """Where vectors are kept by content, if not in `cache_dir`."""
     engine: RaySettings | None = None
-    """What reads recordings and computes vectors, if not this process: `ray`, or a mapping that
-    says where."""
     ledger: DatabaseAddress | None = None
-    """Where paid answers are kept, if not in a SQLite file in `cache_dir`."""
     dagster_storage: DatabaseAddress | None = None
-    """Where Dagster keeps runs and events, if not in SQLite files under `output`."""
     limit: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="before")

@@ -8,7 +8,7 @@ from pathlib import Path
 from resources.settings import PROJECT_ROOT
 
 PAGES = [PROJECT_ROOT / "README.md", *sorted((PROJECT_ROOT / "docs").glob("*.md"))]
-GENERATED = PROJECT_ROOT / "docs" / "data_dictionary.md"
+GENERATED = [PROJECT_ROOT / "docs" / name for name in ("config.md", "data_dictionary.md")]
 PROGRAM = "sound-approach"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -71,7 +71,7 @@ def inline():
     return [
         Said(page, text)
         for page in PAGES
-        if page != GENERATED
+        if page not in GENERATED
         for text in _INLINE.findall(_prose(page))
     ]
 
