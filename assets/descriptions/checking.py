@@ -7,23 +7,13 @@ from collections.abc import Iterator
 from assets.benchmarks.adapters import check_sources
 from assets.benchmarks.annotation_files import AnnotationError
 from assets.benchmarks.authors_files import paper_descriptions, paper_levels
-from assets.descriptions.few_shot import FewShotError, fetch_few_shot_files, join_annotations
-from assets.descriptions.prompts import PromptError, load_prompts
+from assets.descriptions.asking import AskedError, read_pool
+from assets.descriptions.few_shot import FewShotError
+from assets.descriptions.prompts import Prompt, PromptError, examples_of, load_prompts
 from assets.descriptions.styles import StyleError, clotho_style
-from resources.downloads import DownloadError
 from resources.language_model.question import LanguageModelError
 from resources.language_model.recorded import read_recorded
 from resources.settings import RecordedSettings, Settings
-from resources.sources import SourceError
-
-_PROBLEMS = (
-    FewShotError,
-    SourceError,
-    DownloadError,
-    StyleError,
-    PromptError,
-    LanguageModelError,
-)
 
 
 def check_files(settings: Settings) -> list[str]:
@@ -35,7 +25,12 @@ def check_files(settings: Settings) -> list[str]:
     Returns:
         A message a problem; none if a run can start.
     """
-    problems = [*check_sources(settings), *_authors_files(settings), *_texts_and_answers(settings)]
+    problems = [
+        *check_sources(settings),
+        *_authors_files(settings),
+        *_prompts_and_examples(settings),
+        *_texts_and_answers(settings),
+    ]
     # Whoever reads the authors' files reads the annotations too, and says the same of them.
     return list(dict.fromkeys(problems))
 
@@ -49,17 +44,31 @@ def _authors_files(settings: Settings) -> Iterator[str]:
                 yield f"{benchmark}: {error}"
 
 
-def _texts_and_answers(settings: Settings) -> Iterator[str]:
-    for read in (_read_pool, _read_styles, load_prompts, _read_answers):
+def _prompts_and_examples(settings: Settings) -> Iterator[str]:
+    """Of each prompt too whether it finds as many few-shot examples as it wants."""
+    prompts: tuple[Prompt, ...] = ()
+    try:
+        prompts = load_prompts(settings)
+    except PromptError as error:
+        yield str(error)
+    try:
+        pool = read_pool(settings)
+    except AskedError as error:
+        yield str(error)
+        return
+    for prompt in prompts:
         try:
-            read(settings)
-        except _PROBLEMS as error:
+            examples_of(prompt, pool)
+        except FewShotError as error:
             yield str(error)
 
 
-def _read_pool(settings: Settings) -> None:
-    fetch_few_shot_files(settings)
-    join_annotations(settings.few_shot)
+def _texts_and_answers(settings: Settings) -> Iterator[str]:
+    for read in (_read_styles, _read_answers):
+        try:
+            read(settings)
+        except (StyleError, LanguageModelError) as error:
+            yield str(error)
 
 
 def _read_styles(settings: Settings) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 from support.benchmark_files import clip_row, ego_mcq, epic_mir, question, record, settings_for
-from support.prompt_files import write_prompt
+from support.prompt_files import DESCRIBE, write_prompt
 from typer.testing import CliRunner
 
 from assets.benchmarks.annotation_files import AnnotationError
@@ -65,6 +65,19 @@ def test_a_problem_that_several_readers_meet_is_told_once(tmp_path, annotations)
     annotations["epic_mir"]["clips"] = str(tmp_path / "gone.csv")
     (problem,) = check_files(settings_for(tmp_path, annotations))
     assert problem.startswith(f"epic_mir: {tmp_path}/gone.csv: no such file")
+
+
+def test_a_prompt_that_wants_more_examples_than_there_are_is_told(tmp_path, annotations):
+    system, user = DESCRIBE["messages"]
+    shown = {**user, "content": "{{ examples }} " + user["content"]}
+    for name, count in (("two", 2), ("three", 3)):
+        examples = {"messages": [system, shown], "examples": {"count": count}}
+        write_prompt(tmp_path / "prompts", id=name, **examples)
+    said = check_files(settings_for(tmp_path, annotations))
+    assert [problem.split(": ")[0] for problem in said] == [
+        "prompt three (three.yaml)",
+        "prompt two (two.yaml)",
+    ]
 
 
 def test_good_files_have_no_problem(tmp_path, annotations):
