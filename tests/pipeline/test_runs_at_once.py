@@ -16,16 +16,24 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 LIMIT = "5"
 
 
-def start(config):
+def start(config, **environment):
     command = [sys.executable, "-W", "ignore", "-m", "pipelines.cli", "run"]
     return subprocess.Popen(
         [*command, "--config", str(config), "--benchmark", "epic_mir", "--limit", LIMIT],
         cwd=PROJECT_ROOT,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**os.environ, "COLUMNS": "100", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def forbid(folder, *packages):
+    """A folder for PYTHONPATH in which these packages can be found, and not imported."""
+    for name in packages:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "__init__.py").write_text(f"raise RuntimeError('{name} was imported')")
+    return str(folder)
 
 
 def test_two_first_runs_at_once_both_succeed_and_leave_one_result(tmp_path):
@@ -38,7 +46,8 @@ def test_two_first_runs_at_once_both_succeed_and_leave_one_result(tmp_path):
     settings = load_settings(config, limit=int(LIMIT))
     scored = query(settings.duckdb_file, "SELECT count(*) AS n FROM scores")["n"].item()
     assert scored
-    again = start(config)
+    heavy = ("torch", "laion_clap", "transformers", "great_expectations", "openai", "scipy")
+    again = start(config, PYTHONPATH=forbid(tmp_path / "forbidden", *heavy))
     output, _ = again.communicate()
-    assert "Nothing was recomputed." in output
+    assert "Nothing was recomputed." in output, "and nothing dear to load was loaded for it"
     assert query(settings.duckdb_file, "SELECT count(*) AS n FROM scores")["n"].item() == scored
