@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -207,14 +208,16 @@ def _prices(chosen: OpenAISettings, models: set[str]) -> Iterator[Finding]:
 
 
 def _unsatisfied() -> list[str]:
-    """Requirements of this project that what is installed does not meet."""
+    """What this checkout requires and what is installed does not meet.
+
+    The file is asked, and not the installation, which is that of the last `pip install`.
+    """
     from packaging.requirements import Requirement
 
     wrong = []
-    for line in metadata.requires("sound-approach") or ():
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    for line in project["project"]["dependencies"]:
         wanted = Requirement(line)
-        if wanted.marker and not wanted.marker.evaluate({"extra": ""}):
-            continue
         found = _version(wanted.name)
         if found is None or not wanted.specifier.contains(found, prereleases=True):
             wrong.append(f"{wanted.name} {found or 'is not installed'}: needs {wanted.specifier}")

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib import metadata
 from importlib.util import find_spec
 
 import numpy as np
@@ -13,6 +14,7 @@ from support.media_files import write_audio
 from typer.testing import CliRunner
 
 from pipelines.cli import app
+from resources import health
 from resources.config_file import load_settings
 from resources.language_model.ledger import Ledger
 
@@ -235,3 +237,15 @@ def test_a_run_that_went_well_and_an_edit_since(finished_run):
     finally:
         prompt.write_text(text)
     assert texts(found, "dagster", "note").count("inputs have changed") == 3
+
+
+def test_what_the_checkout_requires_counts_and_not_what_it_did_at_the_last_installation(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "constraints.txt").write_text("")
+    required = '["typer>=0.29", "pyyaml>=99", "no-such-package>=1"]'
+    (tmp_path / "pyproject.toml").write_text(f"[project]\ndependencies = {required}\n")
+    monkeypatch.setattr(health, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(metadata, "requires", lambda name: ["gone-since>=1"])
+    stops = [found.text for found in health.examine_versions() if found.mark == "stops"]
+    assert [text.split()[0] for text in stops] == ["pyyaml", "no-such-package"]
