@@ -83,6 +83,14 @@ class Costs:
     row_bytes: float = 400.0
     """Of tables beside vectors, for a clip and its text: 130 in the lake, and in the DuckDB file
     (assumed) twice that."""
+    driver_base: float = 0.7e9
+    """Bytes of memory of the one driver before its first row."""
+    driver_row: float = 1.1e3
+    """Of memory for a clip, and as much for a text, beside vectors."""
+    held: int = 3
+    """So many times the driver holds the texts' vectors while their table is made."""
+    memory: float = 64e9
+    """Bytes of memory of a node, the driver's too (assumed: 4 GB a core)."""
     cores: int = 16
     """Of a node (assumed)."""
     workers: int = 4
@@ -240,6 +248,15 @@ class Plan:
     nodes_usd: float
     model_usd: float
     gigabytes: float
+    driver_gb: float
+    """Of memory, at the driver's peak."""
+    fits: bool
+    """Whether a node has as much."""
+
+    @property
+    def limit(self) -> str:
+        """Of the run's time; and memory, where the driver has not enough."""
+        return self.run.limit if self.fits else f"{self.run.limit}; memory"
 
 
 def plan(size: Size, costs: Costs, nodes: int) -> Plan:
@@ -253,6 +270,8 @@ def plan(size: Size, costs: Costs, nodes: int) -> Plan:
         busy={**run.busy, "encoding": run.busy["encoding"] + texts},
     )
     vectors = (size.clips + 2 * size.texts) * costs.vector_bytes * costs.copies
+    held = (size.clips + 2 * size.texts * costs.held) * costs.vector_bytes
+    driver = costs.driver_base + (size.clips + size.texts) * costs.driver_row + held
     return Plan(
         size,
         nodes,
@@ -261,6 +280,8 @@ def plan(size: Size, costs: Costs, nodes: int) -> Plan:
         nodes_usd=run.seconds / 3600 * nodes * costs.usd_node_hour,
         model_usd=size.texts * costs.usd_text,
         gigabytes=(vectors + size.clips * costs.row_bytes) / 1e9,
+        driver_gb=driver / 1e9,
+        fits=driver <= costs.memory,
     )
 
 
@@ -275,8 +296,8 @@ def sensible(size: Size, costs: Costs) -> Plan:
 def table(kinds: dict[str, Costs]) -> str:
     """Every size on one node and on as many as make sense, as Markdown."""
     lines = [
-        "| size | nodes | time | and asking | nodes, USD | model, USD | GB | limit |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| size | nodes | time | and asking | nodes, USD | model, USD | GB | driver, GB | limit |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for kind, costs in kinds.items():
         for size in SIZES:
@@ -286,7 +307,7 @@ def table(kinds: dict[str, Costs]) -> str:
                     f"| {size.name} | {found.nodes} {kind} | {_time(found.run.seconds)} "
                     f"| {_time(found.asking_s)} | {_short(found.nodes_usd)} "
                     f"| {_short(found.model_usd)} | {_short(found.gigabytes)} "
-                    f"| {found.run.limit} |"
+                    f"| {_short(found.driver_gb)} | {found.limit} |"
                 )
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from performance.capacity import (
     SIZES,
     Costs,
     Shard,
+    Size,
     on_gpu,
     plan,
     sensible,
@@ -89,6 +90,18 @@ def test_a_slower_part_becomes_the_limit():
     assert plan(size, replace(Costs(), storage=1e6), 8).run.limit == "storage"
     assert plan(size, Costs(), 4096).run.limit == "driver"
     assert plan(size, replace(Costs(), vector_bytes=1e9), 64).run.limit == "store of vectors"
+
+
+def test_the_driver_s_memory_is_what_a_million_rows_took_and_a_limit_of_its_own():
+    million = Size("a million", 1_000_000, 1_000_000, 1e6, 1000)
+    narrow = replace(Costs(), vector_bytes=4 * 64.0)
+    assert plan(million, narrow, 1).driver_gb == pytest.approx(4.7, rel=0.05)
+    hundred = replace(million, clips=100_000, texts=100_000)
+    assert plan(hundred, narrow, 1).driver_gb == pytest.approx(1.1, rel=0.05)
+    assert plan(hundred, Costs(), 1).driver_gb == pytest.approx(2.3, rel=0.05)
+    assert [plan(size, Costs(), 1).fits for size in SIZES] == [True, True, False]
+    assert plan(SIZES[-1], Costs(), 1).limit == "encoding; memory"
+    assert plan(SIZES[-1], replace(Costs(), memory=1e12), 1).limit == "encoding"
 
 
 def test_shards_hold_all_of_a_size():
