@@ -60,7 +60,7 @@ class ProjectConfig(dg.ConfigurableResource):
     budget_usd: float | None = None
 
     def settings(self) -> Settings:
-        """The config as it is now (see `settings.load_settings`)."""
+        """The config as it is now (see `config_file.load_settings`)."""
         settings = load_settings(Path(self.config_file), limit=self.limit)
         return settings.with_budget(self.budget_usd)
 
