@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,8 @@ class Publication:
     """False where the file already held exactly this, and was left alone."""
     rows: dict[str, int]
     """Rows of every table and model."""
+    versions: dict[str, str]
+    """Of each SQL model: equal where its text and all that it reads, through others too, are."""
     waiting: tuple[str, ...] = ()
     """Benchmarks left out: the lake has them in another release's form, until their next run."""
 
@@ -139,7 +142,9 @@ def publish(
                     rows = _build(temporary, lake, plan, target)
                     _swap(temporary, target)
             is_shared = not shared or shared.put()
-    return Publication(target, _hash(repr(plan.parts)), changed, rows, plan.waiting)
+    version = _hash(repr(plan.parts))
+    versions = _model_versions(plan, version)
+    return Publication(target, version, changed, rows, versions, plan.waiting)
 
 
 def query(target: Path, sql: str) -> pd.DataFrame:
@@ -226,6 +231,17 @@ def _plan(
     sql += [("check", check.name, None, _hash(check.text)) for check in checks]
     parts = [*schemas, *sorted(wanted, key=lambda part: (part[1], part[2] or "")), *sql]
     return _Plan(models, checks, parts, frozenset(map(str, kept)), tuple(sorted(map(str, waiting))))
+
+
+def _model_versions(plan: _Plan, whole: str) -> dict[str, str]:
+    parts: dict[str, list[Part]] = defaultdict(list)
+    for part in plan.parts:
+        parts[part[1]].append(part)
+    versions = {name: _hash(repr(parts[name])) for name in TABLES} | {PUBLICATION: whole}
+    for model in plan.models:
+        read = sorted(versions[name] for name in model.reads)
+        versions[model.name] = _hash(repr([_hash(model.text), read]))
+    return {model.name: versions[model.name] for model in plan.models}
 
 
 def _stored(lake: Lake, model: TableModel) -> list[str] | list[None]:

@@ -130,10 +130,9 @@ def warehouse(
         names = ", ".join(published.waiting)
         context.log.warning(f"left out until their next run, made by another release: {names}")
     kept = [name for name in settings.benchmarks if name not in whole]
-    version = dg.DataVersion(published.version)
     yield dg.MaterializeResult(
         asset_key="warehouse",
-        data_version=version,
+        data_version=dg.DataVersion(published.version),
         metadata={
             "file": dg.MetadataValue.path(published.file),
             "tables": len(published.rows),
@@ -153,7 +152,7 @@ def warehouse(
             rows = connection.sql(f"FROM {model.name} LIMIT {PREVIEW_ROWS}").df()
             yield dg.MaterializeResult(
                 asset_key=model.name,
-                data_version=version,
+                data_version=dg.DataVersion(published.versions[model.name]),
                 metadata={
                     "dagster/row_count": published.rows[model.name],
                     "dagster/column_schema": columns[model.name],
@@ -194,29 +193,32 @@ def is_whole(run: dg.DagsterRun) -> bool:
     )
 
 
+def _but_history() -> list[TableAsset]:
+    """All tables but that of requests: what was asked is never whole."""
+    return [table for table in CHAIN if REQUESTS not in table.models]
+
+
 def outdated_tables(settings: Settings, benchmark: str) -> list[str]:
     """A benchmark's stored tables that were made from something else than what is there now."""
     stage = Stage(settings, benchmark)
-    return [table.models[0].name for table in _MADE_FROM_FILES if table.is_outdated(stage)]
+    return [table.models[0].name for table in _but_history() if table.is_outdated(stage)]
 
 
 def incomplete_tables(settings: Settings, benchmark: str) -> list[str]:
     """A benchmark's stored tables that lack rows, such as answers that were not in yet."""
     lake = Lake(settings.lake_dir)
-    models = (model for table in _MADE_FROM_FILES for model in table.models)
+    models = (model for table in _but_history() for model in table.models)
     stamps = {model.name: lake.stamp(model, benchmark) for model in models}
     return [name for name, stamp in stamps.items() if stamp and stamp.made_from == ""]
 
 
 def _is_current(settings: Settings, benchmark: str) -> bool:
     stage = Stage(settings, benchmark)
-    if failed_checks(stage, (model for table in _MADE_FROM_FILES for model in table.models)):
+    if failed_checks(stage, (model for table in _but_history() for model in table.models)):
         return False
-    return all(table.is_current(stage) for table in _MADE_FROM_FILES)
+    return all(table.is_current(stage) for table in _but_history())
 
 
-_MADE_FROM_FILES = [table for table in CHAIN if REQUESTS not in table.models]
-"""All tables but the history of requests, which is never whole."""
 _WHOLE_STEPS = {*(table.models[0].name for table in CHAIN), warehouse.op.name}
 _WHOLE_KEYS = {dg.AssetKey(name) for name in (*TABLES, "warehouse")}
 

@@ -151,6 +151,22 @@ def test_any_change_publishes_again(lake, sql, target, edit):
     assert second.version != first.version
 
 
+def test_a_model_keeps_its_version_where_nothing_that_it_reads_changed(lake, sql, target):
+    (sql / "largest.sql").write_text("-- Through another.\nSELECT max(clips) AS n FROM clip_counts")
+    (sql / "asked.sql").write_text("-- Of another table.\nSELECT count(*) AS n FROM prompts")
+    first = publish(lake, sql, target)
+    clips = lake.read(CLIPS, "epic_mir")
+    clips.loc[0, "text"] = "edited"
+    lake.write(CLIPS, clips, "epic_mir")
+    second = publish(lake, sql, target)
+    changed = {name for name in first.versions if first.versions[name] != second.versions[name]}
+    assert changed == {"clip_counts", "largest"}
+    (sql / "asked.sql").write_text("-- Edited.\nSELECT count(*) AS n FROM prompts")
+    third = publish(lake, sql, target)
+    assert third.versions["clip_counts"] == second.versions["clip_counts"]
+    assert third.versions["asked"] != second.versions["asked"]
+
+
 def test_equal_contents_have_equal_versions_wherever_they_lie(lake, sql, target, tmp_path):
     first = publish(lake, sql, target)
     elsewhere = publish(build_lake(tmp_path / "other"), sql, tmp_path / "other.duckdb")
