@@ -88,14 +88,17 @@ class Work(Generic[_Wanted]):
             vectors = embed(list(batch.values()))
         except EncoderUnavailable as error:
             self.unavailable = error
-        except Exception as error:
-            if len(batch) == 1:
-                self._fail(next(iter(batch)), Fault("encoder failed", repr(error)))
-                return
-            for key, item in batch.items():
-                self._embed(embed, {key: item})
+            return
+        except Exception as error:  # not kept: it holds on to all that the batch had in memory
+            problem = repr(error)
         else:
             self._take(list(batch), vectors)
+            return
+        if len(batch) == 1:
+            self._fail(next(iter(batch)), Fault("encoder failed", problem))
+            return
+        for key, item in batch.items():
+            self._embed(embed, {key: item})
 
     def _take(self, keys: Sequence[str], vectors: Vectors) -> None:
         finite = np.isfinite(vectors).all(axis=1)

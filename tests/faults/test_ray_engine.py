@@ -25,12 +25,13 @@ from assets.embeddings.engine import Segment
 from assets.embeddings.ray_engine import (
     EmbeddingWorker,
     RayEngine,
+    RayTextEngine,
     TextWorker,
     chosen_engine,
     chosen_text_engine,
 )
 from assets.embeddings.texts import embed_texts
-from assets.embeddings.work import Work
+from assets.embeddings.work import Fault, Work
 from resources import ray_cluster as cluster_module
 from resources.config_file import SettingsError, load_settings
 from resources.encoders.protocol import EncoderUnavailable
@@ -302,6 +303,26 @@ def test_clips_of_a_recording_given_up_are_named_and_the_others_are_not(tmp_path
     assert set(work.faults) == {f"poison.wav{number}" for number in range(3)}
     assert {fault.reason for fault in work.faults.values()} == {WORKER_LOST}
     assert "poison.wav: the process ended" in work.faults["poison.wav0"].detail
+
+
+def test_texts_given_up_or_failed_with_are_named_and_the_others_are_not(tmp_path, monkeypatch):
+    settings = load_settings(sample_project(tmp_path / "project"))
+    work = Work(Encoder(), {key: f"text {key}" for key in "abc"}, lambda keys, vectors: None)
+
+    def run(engine, worker, arguments, units):
+        store = ray_engine.VectorStore(settings.vectors_dir, Encoder.fingerprint)
+        store.add(["a"], np.ones((1, 2), np.float32))
+        yield [units[0]], ({}, None)
+        yield [units[1]], Lost("the process ended")
+        yield [units[2]], ({"c": Fault("encoder failed", "odd")}, None)
+
+    monkeypatch.setattr(ray_engine, "BATCH", 1)
+    monkeypatch.setattr(ray_engine, "run_shards", run)
+    RayTextEngine(settings, RaySettings())(work, lambda done, of: None)
+    assert work.faults == {
+        "b": Fault(WORKER_LOST, "the process ended"),
+        "c": Fault("encoder failed", "odd"),
+    }
 
 
 def test_a_store_that_the_nodes_do_not_share_is_told(tmp_path, monkeypatch):

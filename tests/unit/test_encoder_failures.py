@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from assets.embeddings.assets import audio_embeddings, text_embeddings
 from assets.embeddings.audio import embed_clips
 from assets.embeddings.results import Embeddings
 from assets.embeddings.texts import embed_texts
+from assets.embeddings.work import Work
 from resources.counts import Counts
 from resources.encoders import torch_runtime
 from resources.encoders.laion_clap import LaionClap
@@ -239,6 +241,38 @@ def test_an_encoder_with_which_nothing_succeeds_is_named_whatever_its_batch(
     made = sounds(tmp_path)
     assert made.exclusions["item_kind"].tolist() == ["encoder"]
     assert made.counts == Counts(wanted=40, failed=40)
+
+
+@pytest.mark.parametrize(
+    ("items", "lost"), [("-" * 9 + "+", False), ("+" + "-" * 20, False), ("-" * 10 + "+", True)]
+)
+def test_an_encoder_is_lost_only_if_it_failed_again_and_again_before_anything_succeeded(
+    stub: StubEncoder, items: str, lost: bool
+) -> None:
+    """Of items one after the other, those marked - fail."""
+    embed = failing(stub.embed_texts, lambda item: item == "-", RuntimeError("CUDA error"))
+    done: Work[None] = Work(stub, None, lambda keys, vectors: None)
+    for number, item in enumerate(items):
+        done.embed(embed, {str(number): item})
+    assert (done.unavailable is not None) == lost
+    assert len(done.faults) == items.count("-")
+
+
+def test_a_batch_that_failed_holds_no_memory_while_its_items_are_tried(stub: StubEncoder) -> None:
+    held: list[weakref.ref[np.ndarray]] = []
+
+    def embed(items: Sequence[str]) -> np.ndarray:
+        assert all(array() is None for array in held)
+        activations = np.zeros((len(items), 9))
+        held.append(weakref.ref(activations))
+        if len(items) > 1:
+            raise MemoryError("out of memory")
+        return activations.copy()
+
+    done: Work[None] = Work(stub, None, lambda keys, vectors: None)
+    done.embed(embed, {"a": "a", "b": "b"})
+    assert not done.faults
+    assert len(held) == 3
 
 
 def test_a_clip_that_can_not_be_resampled_is_a_fault_and_nobody_waits_for_it(
