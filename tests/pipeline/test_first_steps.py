@@ -107,7 +107,7 @@ def test_a_run_says_what_it_lacks_and_fails_where_it_scored_nothing(folder):
         output = said(folder, "run", expect=1, encoders=encoders, language_model=model)
     assert "mine: descriptions without an answer: connection 1\n" in output
     assert f"connection: {server.url}: " in output
-    assert "1 are still to be asked: run again" in output
+    assert "1 are still to be asked: sound-approach run --config FOLDER/mine.yaml" in output
     assert "left out baseline: training list missing: FOLDER/no.csv is not there" in output
     assert "Nothing was scored." in output
 
