@@ -77,7 +77,8 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
     config = yaml.safe_load(deployed.config.read_text())
     deployed.config.write_text(yaml.safe_dump({**config, "automation": {"settle_s": 0}}))
     prompt = deployed.prompt("describe_zero_shot")
-    prompt.write_text(prompt.read_text().replace(RULE, f"      - Name the material.\n{RULE}"))
+    before, text = _descriptions(deployed), prompt.read_text()
+    prompt.write_text(text.replace(RULE, f"      - Name the material.\n{RULE}"))
     deployed.wait_for(lambda: len(deployed.runs(BENCHMARK)) == 2, PATIENCE_S, "the sensor")
     deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the sensor's run")
     assert deployed.runs(BENCHMARK)[0].dagster_run.tags[ASKED_TAG]
@@ -89,8 +90,20 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
         answers = sa.text("SELECT count(*) FROM answers WHERE state = 'answered'")
         assert connection.scalar(answers) == 3 * texts
     paid.dispose()
+
+    edited, requests = _descriptions(deployed), language_model.requests
+    prompt.write_text(text)
+    deployed.wait_for(lambda: len(deployed.runs(BENCHMARK)) == 3, PATIENCE_S, "the sensor")
+    deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the tables from before")
+    assert _descriptions(deployed) == before != edited
+    assert language_model.requests == requests, "the answers from before are known"
     assert not list(deployed.folder.rglob("ledger.sqlite"))
     assert not list(deployed.settings.dagster_home.rglob("*.db"))
+
+
+def _descriptions(deployed):
+    rows = deployed.published("SELECT variant, text_id, key, description FROM descriptions")
+    return set(map(tuple, rows.to_numpy()))
 
 
 def test_no_file_holds_a_secret_and_all_that_listens_is_told_where():
