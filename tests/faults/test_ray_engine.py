@@ -312,9 +312,10 @@ def test_texts_given_up_or_failed_with_are_named_and_the_others_are_not(tmp_path
     def run(engine, worker, arguments, units):
         store = ray_engine.VectorStore(settings.vectors_dir, Encoder.fingerprint)
         store.add(["a"], np.ones((1, 2), np.float32))
-        yield [units[0]], ({}, None)
-        yield [units[1]], Lost("the process ended")
-        yield [units[2]], ({"c": Fault("encoder failed", "odd")}, None)
+        failed = {"c": Fault("encoder failed", "odd")}
+        for unit in units:
+            made = failed if "c" in unit else {}
+            yield [unit], Lost("the process ended") if "b" in unit else made
 
     monkeypatch.setattr(ray_engine, "BATCH", 1)
     monkeypatch.setattr(ray_engine, "run_shards", run)
