@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pandas as pd
-
 from assets.embeddings.audio import embed_clips, training_clips_embedded
 from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
 from assets.embeddings.ray_engine import chosen_engine, chosen_text_engine
@@ -39,7 +37,7 @@ def _encoders_and_crops(stage: Stage) -> Any:
     version=_encoders_and_crops,
     pool="encoders",
 )
-def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
+def audio_embeddings(stage: Stage) -> tuple[Made, Made]:
     """One unit vector for each usable clip, encoder and seed; only unknown ones are computed."""
     made = embed_clips(
         stage.settings,
@@ -61,7 +59,7 @@ def audio_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
     version=_encoders,
     pool="encoders",
 )
-def text_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
+def text_embeddings(stage: Stage) -> tuple[Made, Made]:
     """One unit vector for each distinct text and encoder; only unknown ones are computed."""
     texts = wanted_texts(
         stage.table(CAPTIONS),
@@ -80,10 +78,14 @@ def text_embeddings(stage: Stage) -> tuple[Made, pd.DataFrame]:
     return _tables(made)
 
 
-def _tables(made: Embeddings) -> tuple[Made, pd.DataFrame]:
-    """Both tables; while a row failed that another run may fill, they are made again."""
+def _tables(made: Embeddings) -> tuple[Made, Made]:
+    """Both tables; while a row failed that another run may fill, they are made again.
+
+    The second counts nothing of its own: what it lists is counted as failed in the first.
+    """
+    counts = made.counts.as_metadata()
     whole = made.counts.failed == 0
-    return Made(made.embeddings, made.counts.as_metadata(), complete=whole), made.exclusions
+    return Made(made.embeddings, counts, complete=whole), Made(made.exclusions)
 
 
 @table_check(AUDIO_EMBEDDINGS, blocking=True)
