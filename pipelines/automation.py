@@ -24,7 +24,7 @@ from pipelines.spending import allow
 from resources.cache_users import register
 from resources.config_file import SettingsError
 from resources.settings import Settings
-from resources.table_assets import ProjectConfig
+from resources.table_assets.stage import ProjectConfig
 
 INPUTS_TAG = "sound_approach/inputs"
 """The fingerprint of what a run read when it started."""

@@ -12,7 +12,8 @@ from pipelines.failures import failure_told
 from pipelines.jobs import CHECKS, refresh, reports
 from resources.config_file import load_settings
 from resources.settings import LIMIT_VARIABLE, Settings
-from resources.table_assets import LakeIOManager, annotations_spec
+from resources.table_assets.declared import LakeIOManager
+from resources.table_assets.shown import annotations_spec
 
 
 def build_definitions(settings: Settings, budget_usd: float | None = None) -> dg.Definitions:

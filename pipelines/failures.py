@@ -15,7 +15,7 @@ from resources.config_file import SettingsError
 from resources.failure_hook import tell
 from resources.language_model.server import redact
 from resources.settings import OpenAISettings, Settings
-from resources.table_assets import ProjectConfig
+from resources.table_assets.stage import ProjectConfig
 
 TOLD_TAG = "sound_approach/on_failure"
 """On a failed run: whether the hook was told of it."""

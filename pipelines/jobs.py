@@ -13,7 +13,7 @@ import dagster as dg
 from assets.descriptions.assets import DESCRIPTION_CHECKS
 from assets.embeddings.assets import EMBEDDING_CHECKS
 from assets.retrieval.assets import RETRIEVAL_CHECKS
-from resources.table_assets import TableCheck
+from resources.table_assets.checks import TableCheck
 
 REFRESH = "refresh"
 REPORTS = "reports"

@@ -22,7 +22,7 @@ from resources.language_model.prices import PRICES_FILE, show_usd
 from resources.language_model.providers import ledger_of, open_ledger
 from resources.language_model.question import LanguageModelError
 from resources.settings import OpenAISettings, Settings
-from resources.table_assets import Stage
+from resources.table_assets.stage import Stage
 from resources.tables import CLIPS, MEDIA, QUESTIONS
 
 

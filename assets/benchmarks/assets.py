@@ -9,7 +9,8 @@ from assets.benchmarks.clips import build_clips
 from assets.benchmarks.queries import build_captions, build_relevance
 from assets.benchmarks.questions import build_questions, failed_filters
 from assets.benchmarks.recordings import given_up, media_inventory
-from resources.table_assets import Made, Stage, table_asset
+from resources.table_assets.declared import table_asset
+from resources.table_assets.stage import Made, Stage
 from resources.tables import CAPTIONS, CLIPS, MEDIA, QUESTIONS, RELEVANCE
 
 

@@ -43,7 +43,10 @@ from resources.language_model.providers import open_language_model, open_ledger
 from resources.language_model.question import Progress, Spent
 from resources.media.inventory import content_hash
 from resources.settings import RecordedSettings
-from resources.table_assets import Made, Stage, as_metadata, table_asset, table_check
+from resources.table_assets.checks import table_check
+from resources.table_assets.declared import table_asset
+from resources.table_assets.shown import as_metadata
+from resources.table_assets.stage import Made, Stage
 from resources.table_model import TableModel
 from resources.tables import (
     CAPTIONS,

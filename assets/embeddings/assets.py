@@ -7,7 +7,9 @@ from assets.embeddings.fingerprints import crop_rules, encoder_fingerprints
 from assets.embeddings.ray_engine import chosen_engine, chosen_text_engine
 from assets.embeddings.results import Embeddings
 from assets.embeddings.texts import embed_texts, wanted_texts
-from resources.table_assets import Made, Stage, table_asset, table_check
+from resources.table_assets.checks import table_check
+from resources.table_assets.declared import table_asset
+from resources.table_assets.stage import Made, Stage
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CAPTIONS,

@@ -24,18 +24,10 @@ from resources.lake import Lake
 from resources.overviews import report_section
 from resources.settings import Settings
 from resources.sql_models import SQL_FOLDER, column_lineage, in_order, read_models
-from resources.table_assets import (
-    OWNERS,
-    PREVIEW_ROWS,
-    Made,
-    ProjectConfig,
-    Stage,
-    TableAsset,
-    failed_checks,
-    lineage_in_words,
-    preview,
-    table_asset,
-)
+from resources.table_assets.checks import failed_checks
+from resources.table_assets.declared import TableAsset, table_asset
+from resources.table_assets.shown import OWNERS, PREVIEW_ROWS, lineage_in_words, preview
+from resources.table_assets.stage import Made, ProjectConfig, Stage
 from resources.tables import (
     RATERS,
     RATING_AGREEMENT,

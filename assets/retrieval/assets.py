@@ -10,7 +10,9 @@ from assets.retrieval.exclusions import embedding_rows, gather
 from assets.retrieval.galleries import RetrievalTables
 from assets.retrieval.scoring import score_queries
 from assets.retrieval.summaries import aggregate_scores, compare_variants, unclear_gains
-from resources.table_assets import Stage, table_asset, table_check
+from resources.table_assets.checks import table_check
+from resources.table_assets.declared import table_asset
+from resources.table_assets.stage import Stage
 from resources.tables import (
     AUDIO_EMBEDDINGS,
     CAPTIONS,

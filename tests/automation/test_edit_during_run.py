@@ -8,7 +8,7 @@ from support.prompt_files import DESCRIBE, answer_plainly
 
 from pipelines import automation
 from pipelines.automation import CHANGED_TAG, decide
-from resources.table_assets import TableAsset
+from resources.table_assets.declared import TableAsset
 from resources.tables import DESCRIPTIONS
 
 SYSTEM, USER = DESCRIBE["messages"]

@@ -14,7 +14,7 @@ from pipelines.failures import TOLD_TAG, failure_told
 from pipelines.jobs import PARTITION_TAG
 from resources.failure_hook import tell
 from resources.settings import FailureHookSettings
-from resources.table_assets import ProjectConfig
+from resources.table_assets.stage import ProjectConfig
 
 KEY = "sk-not-to-be-seen"
 BY_SENSOR = {"dagster/sensor_name": "inputs_changed"}

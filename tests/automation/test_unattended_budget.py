@@ -10,7 +10,7 @@ from pipelines import automation, spending
 from pipelines.automation import BUDGET_TAG, PAID_TAG, TaggedProject, ask
 from resources.language_model.ledger import Ledger
 from resources.language_model.providers import run_budget
-from resources.table_assets import TableAsset
+from resources.table_assets.declared import TableAsset
 from resources.tables import DESCRIPTION_EXCLUSIONS, REQUESTS
 
 BOUND = 0.0034

@@ -43,7 +43,8 @@ from resources.language_model.prices import Prices
 from resources.language_model.question import Spent
 from resources.language_model.replies import Reply
 from resources.language_model.requests import group_questions, make_intent, make_verdict
-from resources.table_assets import LakeIOManager, ProjectConfig, TableAsset
+from resources.table_assets.declared import LakeIOManager, TableAsset
+from resources.table_assets.stage import ProjectConfig
 
 BENCHMARK = "many"
 RATE = 8000

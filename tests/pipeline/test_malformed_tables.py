@@ -9,7 +9,8 @@ from support.media_files import noise, write_audio
 
 from assets.benchmarks import assets as declared
 from resources.lake import Lake
-from resources.table_assets import LakeIOManager, ProjectConfig
+from resources.table_assets.declared import LakeIOManager
+from resources.table_assets.stage import ProjectConfig
 from resources.tables import CAPTIONS, CLIPS, MEDIA
 
 BENCHMARK = "epic_mir"

@@ -11,7 +11,8 @@ from assets.reports.assets import _whole as whole
 from assets.reports.assets import is_whole
 from pipelines.definitions import build_definitions
 from pipelines.jobs import REFRESH
-from resources.table_assets import Made, Stage, table_asset
+from resources.table_assets.declared import table_asset
+from resources.table_assets.stage import Made, Stage
 from resources.tables import CAPTIONS, RELEVANCE, REQUESTS, TABLES
 
 BENCHMARK = "epic_mir"

@@ -10,14 +10,9 @@ import yaml
 
 from resources.config_file import load_settings
 from resources.lake import Lake
-from resources.table_assets import (
-    LakeIOManager,
-    Made,
-    ProjectConfig,
-    Stage,
-    table_asset,
-    table_check,
-)
+from resources.table_assets.checks import table_check
+from resources.table_assets.declared import LakeIOManager, table_asset
+from resources.table_assets.stage import Made, ProjectConfig, Stage
 from resources.tables import CAPTIONS, MEDIA, text_id
 
 BENCHMARKS = dg.StaticPartitionsDefinition(["mine"])

@@ -36,7 +36,8 @@ from resources.language_model.asking import LedgerModel
 from resources.language_model.ledger import Ledger
 from resources.language_model.question import Question
 from resources.settings import Settings
-from resources.table_assets import Made, Stage, TableAsset
+from resources.table_assets.declared import TableAsset
+from resources.table_assets.stage import Made, Stage
 from resources.tables import LEVELS
 
 BENCHMARK = "own"

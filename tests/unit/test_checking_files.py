@@ -13,7 +13,7 @@ from assets.descriptions import assets as declared
 from assets.descriptions.asking import AskedError, read_asked
 from assets.descriptions.checking import check_files
 from pipelines.cli import app
-from resources.table_assets import Stage
+from resources.table_assets.stage import Stage
 from resources.tables import CAPTIONS, QUESTIONS
 
 OPTIONS = [record(f"v{n}", 1.0, 2.0, text) for n, text in enumerate("abcde")]

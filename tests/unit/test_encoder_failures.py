@@ -27,7 +27,8 @@ from resources.encoders.protocol import EncoderUnavailable
 from resources.encoders.torch_runtime import in_batches
 from resources.lake import Lake, Stamp
 from resources.settings import LaionClapSettings
-from resources.table_assets import Made, Stage, TableAsset
+from resources.table_assets.declared import TableAsset
+from resources.table_assets.stage import Made, Stage
 from resources.tables import CAPTIONS, CLIPS, DESCRIPTIONS, MEDIA, QUESTIONS, text_id
 
 NO_WEIGHTS = EncoderUnavailable("weights missing", "put them there")

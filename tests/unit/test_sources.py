@@ -21,7 +21,7 @@ from resources.config_file import load_settings
 from resources.downloads import DownloadError, download
 from resources.settings import OFFICIAL_POOL, PROJECT_ROOT
 from resources.sources import SOURCES, Source, SourceError, ensure, source_at
-from resources.table_assets import Stage
+from resources.table_assets.stage import Stage
 
 CONTENT = bytes(range(256)) * 4096
 CLOTHO = "clotho/clotho_captions_evaluation.csv"
