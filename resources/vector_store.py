@@ -46,6 +46,11 @@ class VectorStore:
     def __init__(self, root: Address, fingerprint: str) -> None:
         self.folder = open_folder(root).within(fingerprint[:_FOLDER_DIGITS])
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was embedded yet."""
+        return not self._parts()
+
     def known(self, keys: Collection[str]) -> set[str]:
         """Those of the keys that have a vector; no vector is read."""
         return {key for group in self._groups(set(keys), ["key"]) for key in group["key"]}

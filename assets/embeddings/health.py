@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from resources.encoders.catalog import Single, build_encoder, single_encoders
 from resources.encoders.protocol import EncoderUnavailable
@@ -11,8 +10,10 @@ from resources.encoders.torch_runtime import TorchEncoder, lacks_torch
 from resources.encoders.weights import check
 from resources.health import Finding
 from resources.settings import Settings
+from resources.vector_store import VectorStore
 
 _AREA = "encoders"
+_INSTALL = "pip install -e '.[encoders]'"
 
 
 def examine_encoders(settings: Settings) -> Iterator[Finding]:
@@ -20,7 +21,7 @@ def examine_encoders(settings: Settings) -> Iterator[Finding]:
     can_run = False
     for name, given in single_encoders(settings).items():
         try:
-            yield from _examine(name, given, settings.cache_dir)
+            yield from _examine(settings, name, given)
             can_run = True
         except EncoderUnavailable as error:
             yield Finding(_AREA, "note", f"{name} is left out: {error.reason}", error.remedy)
@@ -29,15 +30,18 @@ def examine_encoders(settings: Settings) -> Iterator[Finding]:
         yield Finding(_AREA, "stops", text, "mend one of them")
 
 
-def _examine(name: str, given: Single, cache_dir: Path) -> list[Finding]:
+def _examine(settings: Settings, name: str, given: Single) -> list[Finding]:
     """All that is here of an encoder.
 
     Raises:
         EncoderUnavailable: something is not, and can't be fetched, or is not what it should be.
     """
-    encoder = build_encoder(name, given, cache_dir)
+    encoder = build_encoder(name, given, settings.cache_dir)
     if lacks_torch(encoder):
-        raise EncoderUnavailable("torch is not installed", "pip install -e '.[encoders]'")
+        if VectorStore(settings.vectors_dir, encoder.fingerprint).is_empty:
+            raise EncoderUnavailable("torch is not installed", _INSTALL)
+        text = f"{name}: torch is not installed; vectors that are known already are used"
+        return [Finding(_AREA, "note", text, _INSTALL)]
     if not isinstance(encoder, TorchEncoder):
         return [Finding(_AREA, "ok", f"{name}: {given.kind}, {encoder.fingerprint[:12]}")]
     sha256 = encoder.checkpoint_sha256
@@ -45,7 +49,7 @@ def _examine(name: str, given: Single, cache_dir: Path) -> list[Finding]:
     absent = []
     for path, file in encoder.published_files().items():
         if path.exists():
-            check(file, path, cache_dir)
+            check(file, path, settings.cache_dir)
         else:
             text = f"{name}: {path} is fetched when it is first needed"
             absent.append(Finding(_AREA, "ok", text))

@@ -16,7 +16,10 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from resources import health
 from resources.config_file import load_settings
+from resources.encoders import torch_runtime
+from resources.encoders.catalog import build_encoder
 from resources.language_model.ledger import Ledger
+from resources.vector_store import VectorStore
 
 KEY = "sk-not-to-be-seen"
 COLUMNS = "media,start_s,stop_s,visual_text,sound_caption,class\n"
@@ -156,6 +159,19 @@ def test_an_encoder_whose_files_are_not_those_that_it_needs_is_left_out(config, 
     assert re.search(r"wrong is left out: weights wrong -> \S*merges\.txt has sha256", said)
     assert re.search(r"lacking is left out: weights missing -> \S*nowhere/vocab\.json", said)
     assert "pinned is left out: weights wrong" in said
+
+
+def test_without_torch_vectors_that_are_known_can_still_be_scored(config, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch_runtime, "has_torch", lambda: False)
+    (tmp_path / "own.pt").write_bytes(b"weights")
+    write(tmp_path, encoders={"own": {"kind": "laion_clap", "checkpoint": "own.pt"}})
+    left_out = examined(config, expect=1)
+    assert "own is left out: torch is not installed" in texts(left_out, "encoders", "note")
+    given = load_settings(config)
+    encoder = build_encoder("own", given.encoders["own"], given.cache_dir)
+    store = VectorStore(given.vectors_dir, encoder.fingerprint)
+    store.add(["a key"], np.ones((1, 2), np.float32))
+    assert "vectors that are known already are used" in texts(examined(config), "encoders", "note")
 
 
 @pytest.mark.parametrize(("trust", "mark"), [(False, "note"), (True, "ok")])
