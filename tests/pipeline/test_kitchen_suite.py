@@ -185,7 +185,7 @@ POOR = "epic_mir"
 
 @pytest.fixture(scope="module")
 def cluster():
-    with ray_cluster(nodes=3) as running:
+    with ray_cluster(1, 1, 1) as running:
         yield running
 
 
