@@ -19,7 +19,7 @@ test: $(VENV)/.all            ## install everything and run the tests that are n
 	$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile
 
 slow: $(VENV)/.all            ## the slow tests: whole runs, live daemons, kills, simulations; the longest come first
-	$(BIN)/python -m pytest -q -m slow --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -m slow --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.all           ## format, lint, types, house rules
 	$(BIN)/ruff format --check .

@@ -19,6 +19,8 @@ TEMPLATE = PROJECT_ROOT / "dagster.yaml"
 STORAGE_MARK = "# -- from the config's `dagster_storage`; written anew at every start --\n"
 STARTING_S = 60.0
 """A run that started less than this ago may not have come to its sign of life yet."""
+POOLS = ("language_model", "encoders", "warehouse")
+"""What steps that are dear belong to."""
 
 _signs: dict[Path, FileLock] = {}
 
@@ -47,7 +49,26 @@ def prepare_home(settings: Settings) -> Path:
             file.write_text(wanted, encoding="utf-8")
         with dg.DagsterInstance.get() as instance:
             instance.get_run_records(limit=1)
+            _open_pools(instance)
     return home
+
+
+def _open_pools(instance: dg.DagsterInstance) -> None:
+    """Enter every pool with its limit, before a run needs it.
+
+    Runs do so themselves, but Dagster's way to it fails in PostgreSQL where the pool is known: of
+    the first runs all but one would fail, and every run after an edit of the limit.
+    """
+    limit = instance.global_op_concurrency_default_limit
+    storage = instance.event_log_storage
+    known = {pool.name: pool for pool in storage.get_pool_limits()}
+    for name in POOLS if limit is not None else ():
+        pool = known.get(name)
+        if pool and (pool.limit == limit or not pool.from_default):
+            continue
+        if pool:
+            storage.delete_concurrency_limit(name)
+        storage.initialize_concurrency_limit_to_default(name)
 
 
 def _with_storage(text: str, url: str | None) -> str:

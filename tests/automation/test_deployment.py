@@ -13,7 +13,7 @@ from support.prompt_files import answer_plainly
 from pipelines.automation import ASKED_TAG
 from resources.settings import PROJECT_ROOT
 
-BENCHMARK = "epic_sounds"
+BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
 DEPLOY = PROJECT_ROOT / "deploy"
 PATIENCE_S = 300
 LOADED = """
@@ -31,10 +31,9 @@ def language_model():
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory, postgres, language_model):
-    """The services on a new project of one benchmark; nothing starts by itself at first."""
+    """The services on a new project; nothing starts by itself at first."""
     need_chromium()
     url = postgres.new_database()
-    raw = yaml.safe_load((DEPLOY / "cluster.yaml").read_text())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PGPASSWORD", postgres.password)
         patch.setenv("POSTGRES_AT", f"127.0.0.1:{postgres.port}")
@@ -44,7 +43,6 @@ def deployed(tmp_path_factory, postgres, language_model):
             postgres.password,
             ledger=url,
             dagster_storage=url,
-            benchmarks={BENCHMARK: raw["benchmarks"][BENCHMARK]},
             prompts=["describe_zero_shot", "grade_informativeness"],
             language_model={"provider": "openai", "base_url": language_model.url},
             automation={"settle_s": 86400},
@@ -70,8 +68,9 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
     with headless_chromium() as browser:
         page = browser.new_page(viewport={"width": 1500, "height": 1000})
         page.set_default_timeout(PATIENCE_S * 1000)
-        materialize_all(page, deployed.url, BENCHMARK)
-    deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the run from the UI")
+        for benchmark in BENCHMARKS:
+            materialize_all(page, deployed.url, benchmark)
+    deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the runs from the UI")
     assert set(language_model.answered.values()) == {2}, "each text is described, and graded"
 
     config = yaml.safe_load(deployed.config.read_text())
@@ -79,9 +78,9 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
     prompt = deployed.prompt("describe_zero_shot")
     before, text = _descriptions(deployed), prompt.read_text()
     prompt.write_text(text.replace(RULE, f"      - Name the material.\n{RULE}"))
-    deployed.wait_for(lambda: len(deployed.runs(BENCHMARK)) == 2, PATIENCE_S, "the sensor")
-    deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the sensor's run")
-    assert deployed.runs(BENCHMARK)[0].dagster_run.tags[ASKED_TAG]
+    deployed.wait_for(lambda: _runs_each(deployed) == {2}, PATIENCE_S, "the sensor")
+    deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the sensor's runs")
+    assert all(deployed.runs(name)[0].dagster_run.tags[ASKED_TAG] for name in BENCHMARKS)
     texts = deployed.published("SELECT count(DISTINCT text_id) FROM descriptions").iloc[0, 0]
     assert len(language_model.answered) == texts
     assert set(language_model.answered.values()) == {3}, "each is described anew, and not graded"
@@ -93,7 +92,7 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
 
     edited, requests = _descriptions(deployed), language_model.requests
     prompt.write_text(text)
-    deployed.wait_for(lambda: len(deployed.runs(BENCHMARK)) == 3, PATIENCE_S, "the sensor")
+    deployed.wait_for(lambda: _runs_each(deployed) == {3}, PATIENCE_S, "the sensor")
     deployed.wait_for(deployed.up_to_date, PATIENCE_S, "the tables from before")
     assert _descriptions(deployed) == before != edited
     assert language_model.requests == requests, "the answers from before are known"
@@ -101,8 +100,15 @@ def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
     assert not list(deployed.settings.dagster_home.rglob("*.db"))
 
 
+def _runs_each(deployed):
+    """How often the benchmarks were run, as a set: one number where all were as often."""
+    return {len(deployed.runs(name)) for name in BENCHMARKS}
+
+
 def _descriptions(deployed):
-    rows = deployed.published("SELECT variant, text_id, key, description FROM descriptions")
+    rows = deployed.published(
+        "SELECT benchmark, variant, text_id, key, description FROM descriptions"
+    )
     return set(map(tuple, rows.to_numpy()))
 
 
