@@ -16,7 +16,7 @@ from pydantic import PrivateAttr
 
 from assets.descriptions.prompts import PromptError, load_prompts
 from assets.reports.assets import incomplete_tables, is_whole, outdated_tables
-from pipelines.history import keep_connections
+from pipelines.history import keep_connections, keep_connections_of
 from pipelines.inputs import fingerprint, unsettled
 from pipelines.instance import fail_dead_runs, show_alive
 from pipelines.jobs import PARTITION_TAG, REFRESH
@@ -63,6 +63,7 @@ class TaggedProject(ProjectConfig):
         settings = self.settings()
         show_alive(settings.dagster_home, run.run_id)
         keep_connections()
+        keep_connections_of(context.instance)
         register(settings)
         benchmark = run.tags.get(PARTITION_TAG)
         self._started_from = None

@@ -1,8 +1,9 @@
-"""Dagster's history in SQLite files, made quick: a connection that this process keeps to each.
+"""Dagster's history in a database, made quick: connections that this process keeps.
 
-For every event Dagster makes an engine, opens its file, waits for the disk, and closes it again;
-who closes a file last has SQLite write its journal back. That was more than half of a run in which
-nothing changed. Reaches into one release family of Dagster, which is pinned; a test watches it.
+For every event Dagster makes an engine, opens its SQLite file, waits for the disk, and closes it
+again; who closes a file last has SQLite write its journal back. To PostgreSQL it makes a connection
+for every statement, most of which is the password's check. Either was more than half of a run in
+which nothing changed. Reaches into one release family of Dagster, which is pinned; tests watch it.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Self
 
+import dagster as dg
 from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.runs.sqlite import sqlite_run_storage
-from sqlalchemy import Engine, QueuePool, event
+from sqlalchemy import Engine, NullPool, QueuePool, event
 
 
 def keep_connections() -> None:
@@ -21,6 +23,29 @@ def keep_connections() -> None:
         make = module.create_engine
         if not isinstance(make, _KeptEngines):
             module.create_engine = _KeptEngines(make)  # type: ignore[attr-defined]
+
+
+def keep_connections_of(instance: dg.DagsterInstance) -> None:
+    """Have an instance whose storage is PostgreSQL keep its connections.
+
+    One that was cut meanwhile, as a run may say nothing for hours, is made anew before it is used.
+    """
+    storages: list[Any] = [
+        instance.run_storage,
+        instance.event_log_storage,
+        instance.schedule_storage,
+    ]
+    for storage in storages:
+        if hasattr(storage, "postgres_url") and isinstance(storage._engine.pool, NullPool):
+            from dagster_postgres.utils import create_pg_engine
+
+            storage._engine = create_pg_engine(
+                storage.postgres_url,
+                storage._token_provider,
+                isolation_level="AUTOCOMMIT",
+                pool_size=1,
+                pool_pre_ping=True,
+            )
 
 
 class _KeptEngines:

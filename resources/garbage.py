@@ -63,9 +63,9 @@ def stale_files(settings: Settings) -> list[Path]:
 def stale_tables(settings: Settings) -> Iterator[Garbage]:
     """The same, a benchmark at a time."""
     files = stale_files(settings)
-    for name in sorted({path.stem for path in files}):
+    for name in sorted({_benchmark(path) for path in files}):
         what = "tables of no benchmark" if name in settings.benchmarks else f"tables of {name}"
-        yield _of_files(what, [path for path in files if path.stem == name])
+        yield _of_files(what, [path for path in files if _benchmark(path) == name])
 
 
 def unfinished_files(settings: Settings) -> Iterator[Garbage]:
@@ -130,7 +130,12 @@ def _is_stale(path: Path, settings: Settings) -> bool:
     model = TABLES.get(path.parent.name)
     if model is None:
         return True
-    return model.partitioned and path.stem not in settings.benchmarks
+    return model.partitioned and _benchmark(path) not in settings.benchmarks
+
+
+def _benchmark(path: Path) -> str:
+    """Whose file it is: a verdict's name goes on with that of its check, after a point."""
+    return path.name.partition(".")[0]
 
 
 def _of_files(what: str, files: list[Path]) -> Garbage:

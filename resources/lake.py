@@ -82,7 +82,7 @@ class Lake:
 
     def _schema(self, model: TableModel, benchmark: str | None) -> pa.Schema | None:
         try:
-            return self.folder.read(_name(model, benchmark), pq.read_schema)
+            return self.folder.glance(_name(model, benchmark), pq.read_schema)
         except FileNotFoundError:
             return None
 

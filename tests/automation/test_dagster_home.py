@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pipelines import instance as home_module
 from pipelines.cli import app
 from pipelines.definitions import build_definitions
+from pipelines.history import keep_connections_of
 from pipelines.instance import POOLS, fail_dead_runs, prepare_home
 from resources.settings import PROJECT_ROOT
 
@@ -220,6 +221,29 @@ def test_an_event_finds_its_files_open(settings, monkeypatch):
         assert len(instance.all_logs(run.run_id)) == 3
         assert instance.get_run_by_id(run.run_id).job_name == "refresh"
     assert not files & set(opened)
+
+
+def test_events_in_a_database_share_a_connection_and_outlive_its_restart(
+    settings, postgres, monkeypatch
+):
+    import psycopg2
+
+    opened, connect = [], psycopg2.connect
+    monkeypatch.setattr(psycopg2, "connect", lambda *a, **k: opened.append(1) or connect(*a, **k))
+    monkeypatch.setenv("PGPASSWORD", postgres.password)
+    prepare_home(settings.model_copy(update={"dagster_storage": postgres.new_database()}))
+    with dg.DagsterInstance.get() as instance:
+        for _ in range(2):
+            keep_connections_of(instance)
+        run = instance.add_run(dg.DagsterRun(job_name="refresh"))
+        opened.clear()
+        for number in range(10):
+            instance.report_engine_event(str(number), run)
+        assert len(opened) <= 2
+        postgres.stop()
+        postgres.start()
+        instance.report_engine_event("later", run)
+        assert len(instance.all_logs(run.run_id)) == 11
 
 
 def test_the_home_of_another_config_is_told(settings, monkeypatch):

@@ -15,7 +15,7 @@ from resources.settings import PROJECT_ROOT
 
 BENCHMARKS = ("epic_mir", "ego_mcq", "epic_sounds")
 DEPLOY = PROJECT_ROOT / "deploy"
-PATIENCE_S = 300
+PATIENCE_S = 600
 LOADED = """
     query($s: RepositorySelector!) { repositoryOrError(repositorySelector: $s) { __typename } }
 """
@@ -58,7 +58,7 @@ def deployed(tmp_path_factory, postgres, language_model):
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_a_run_from_the_ui_and_an_edit_by_the_sensor(deployed, language_model):
     def loaded():
         found = deployed.graphql(LOADED, s=LOCATION)["repositoryOrError"]

@@ -18,6 +18,7 @@ from pipelines.old_runs import old_runs
 from pipelines.tidying import TidyingError, survey
 from resources.cache_users import register
 from resources.config_file import load_settings
+from resources.expectations import remember, standing_failures
 from resources.garbage import DAY_S
 from resources.lake import Lake
 from resources.language_model.ledger import Ledger
@@ -136,19 +137,22 @@ def test_an_output_on_a_disk_that_is_not_there_stops_it(settings, tmp_path):
 def test_tables_of_benchmarks_that_the_config_no_longer_names(settings, tmp_path):
     store = stored(settings)
     both = project(tmp_path / "project", benchmarks=("one", "two"))
-    lake = Lake(settings.lake_dir)
+    lake, verdicts = Lake(settings.lake_dir), settings.output / "verdicts"
     for name, keys in (("one", KEYS[:2]), ("two", KEYS[2:])):
         embedded(both, name, keys)
         lake.write(CAPTIONS, CAPTIONS.frame([]), name)
+        remember(lake, AUDIO_EMBEDDINGS, name, "a_check", ["bad"], verdicts)
     (settings.lake_dir / "no_longer_a_table").mkdir()
     (settings.lake_dir / "no_longer_a_table" / "one.parquet").write_bytes(b"x")
     settings = project(tmp_path / "project")
     said = words(settings, "--days", "0")
-    assert "tables of two                    2" in said
+    assert "tables of two                    3" in said
     assert "tables of no benchmark           1" in said
     assert lake.benchmarks(AUDIO_EMBEDDINGS) == lake.benchmarks(CAPTIONS) == ["one"]
     assert not (settings.lake_dir / "no_longer_a_table").exists()
     assert store.known(KEYS) == set(KEYS[:2])
+    assert standing_failures(lake, AUDIO_EMBEDDINGS, "one", verdicts) == ["bad"]
+    assert [file.name for file in verdicts.rglob("*.json")] == ["one.a_check.json"]
 
 
 def test_half_written_files_of_writers_that_were_killed(settings):

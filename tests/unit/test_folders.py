@@ -43,9 +43,11 @@ def put(folder, name, content):
 
 
 def content(folder, name):
-    return folder.read(
-        name, lambda file: file.read_bytes() if hasattr(file, "read_bytes") else file.read()
-    )
+    return folder.read(name, content_of)
+
+
+def content_of(file):
+    return file.read_bytes() if hasattr(file, "read_bytes") else file.read()
 
 
 def test_a_file_is_there_whole_is_replaced_and_removed(address):
@@ -110,6 +112,31 @@ def test_a_file_that_is_replaced_while_it_is_read_is_read_anew(server, tmp_path)
     assert folder.read("a", read) == b"new"
     with pytest.raises(FileNotFoundError):
         folder.read("a", lambda file: (folder.remove("a"), file.read()) and file.read_at(9, 0))
+
+
+def first_byte(file):
+    return content_of(file)[:1]
+
+
+def test_a_glance_sees_what_is_there_now(address):
+    folder = open_folder(address)
+    for written in (b"old", b"new", b"new", b"old"):
+        put(folder, "a", written)
+        assert [folder.glance("a", first_byte) for _ in range(2)] == [written[:1]] * 2
+    folder.remove("a")
+    with pytest.raises(FileNotFoundError):
+        folder.glance("a", first_byte)
+
+
+def test_a_glance_at_what_was_seen_is_one_request(server, tmp_path):
+    lake = Lake(server.url(f"tests/{tmp_path.name}"))
+    lake.write(PROMPTS, PROMPTS.frame([ROW]), None, Stamp("1", "a"))
+    assert lake.stamp(PROMPTS) == Stamp("1", "a")
+    server.requests.clear()
+    assert Lake(lake.root).stamp(PROMPTS) == Stamp("1", "a")
+    assert [line.split()[0] for line in server.requests] == ["HEAD"]
+    lake.write(PROMPTS, PROMPTS.frame([ROW]), None, Stamp("2", "a"))
+    assert lake.stamp(PROMPTS) == Stamp("2", "a")
 
 
 def test_a_server_that_stops_in_the_middle_leaves_the_old_table(server, tmp_path):
